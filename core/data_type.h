@@ -10,8 +10,8 @@
 
 namespace convserve {
 
-// The numbers are those of `convserve.v1.DataType` on the wire. A value that is none of these can arrive
-// there; it is carried as it came and refused by MakeProblem, which names the field.
+// The numbers are those of `convserve.v1.DataType` on the wire. A value that is none of these can
+// arrive there; it is carried as it came and refused by MakeProblem, which names the field.
 enum class DataType : int {
   kUnspecified = 0,
   kFloat32 = 1,
@@ -23,9 +23,9 @@ enum class DataType : int {
   kInt32 = 7,
 };
 
-// IEEE 754 binary16 and bfloat16 (the upper half of a binary32). Storage only: arithmetic happens in float.
-// Conversions to them round once, to nearest, ties to even; what is too large becomes infinity; a NaN stays
-// a (quiet) NaN.
+// IEEE 754 binary16 and bfloat16 (the upper half of a binary32). Storage only: arithmetic happens
+// in float. Conversions to them round once, to nearest, ties to even; what is too large becomes
+// infinity; a NaN stays a (quiet) NaN.
 struct Float16 {
   std::uint16_t bits = 0;
   bool operator==(const Float16&) const = default;
@@ -103,13 +103,13 @@ decltype(auto) VisitDataType(DataType type, Visitor&& visitor) {
 // One element as a double, exactly: every element type fits.
 double LoadAsDouble(DataType type, const void* data, std::int64_t index);
 
-// Stores `value` converted by the output rules: floats round to nearest even; integers round half to even and
-// saturate, NaN becomes 0.
+// Stores `value` converted by the output rules: floats round to nearest even; integers round half
+// to even and saturate, NaN becomes 0.
 void StoreFromDouble(DataType type, void* data, std::int64_t index, double value);
 
-// Whether `type` holds exactly this value. Floats: NaN and infinities are held, and a finite value is held when
-// rounding to the type does not overflow (decimal fractions are rounded, as every reader of JSON does);
-// integers: whole numbers within range.
+// Whether `type` holds exactly this value. Floats: NaN and infinities are held, and a finite value
+// is held when rounding to the type does not overflow (decimal fractions are rounded, as every
+// reader of JSON does); integers: whole numbers within range.
 bool Represents(DataType type, double value);
 
 }  // namespace convserve

@@ -11,7 +11,8 @@
 
 namespace convserve {
 
-// One spatial axis, resolved, and what the arithmetic says about it. Counts are along this axis alone.
+// One spatial axis, resolved, and what the arithmetic says about it. Counts are along this axis
+// alone.
 struct AxisDescription {
   Axis axis;
   std::int64_t unused_inputs = 0;      // input positions that reach no output
@@ -20,10 +21,11 @@ struct AxisDescription {
   // Unequal in a transposed convolution: checkerboard.
   std::int64_t min_overlap = 0;
   std::int64_t max_overlap = 0;
-  // The output_padding of the matching ConvTranspose that restores input_size (Conv); 0 for a ConvTranspose.
+  // The output_padding of the matching ConvTranspose that restores input_size (Conv); 0 for a
+  // ConvTranspose.
   std::int64_t restoring_output_padding = 0;
-  // The smallest and largest input of a Conv with these parameters that gives this output size. For a
-  // ConvTranspose: of the Conv that it is the adjoint of, whose output is this operation's input.
+  // The smallest and largest input of a Conv with these parameters that gives this output size. For
+  // a ConvTranspose: of the Conv that it is the adjoint of, whose output is this operation's input.
   std::int64_t smallest_input_with_this_output = 0;
   std::int64_t largest_input_with_this_output = 0;
 };

@@ -7,8 +7,8 @@
 
 namespace convserve {
 
-// The most bytes one message on the wire may hold: gRPC aborts the process that sends 2 GiB or more, so this stays
-// a little below, with room for the fields around the tensor.
+// The most bytes one message on the wire may hold: gRPC aborts the process that sends 2 GiB or
+// more, so this stays a little below, with room for the fields around the tensor.
 inline constexpr std::int64_t kMaxMessageBytes = (std::int64_t{1} << 31) - (std::int64_t{1} << 16);
 
 struct Limits {

@@ -1,9 +1,9 @@
 // What a caller chooses for a convolution, as the wire contract names it.
 //
-// Per-axis lists hold one entry for every spatial axis, or a single entry that serves all of them, or none for the
-// default; `padding` may also hold 2k entries, all beginnings and then all ends. Nothing is checked here:
-// MakeProblem does (core/problem.h). Enumerators carry the numbers of the wire, and values that are none of them
-// are refused there by name.
+// Per-axis lists hold one entry for every spatial axis, or a single entry that serves all of them,
+// or none for the default; `padding` may also hold 2k entries, all beginnings and then all ends.
+// Nothing is checked here: MakeProblem does (core/problem.h). Enumerators carry the numbers of the
+// wire, and values that are none of them are refused there by name.
 #ifndef CONVSERVE_CORE_PARAMETERS_H_
 #define CONVSERVE_CORE_PARAMETERS_H_
 
@@ -22,7 +22,8 @@ enum class Operation { kConv, kConvTranspose };
 enum class AutoPad : int {
   kUnspecified = 0,  // use `padding`
   kValid = 1,        // no padding
-  kSameUpper = 2,    // output = ceil(input / stride), the odd cell at the end (TensorFlow's SAME, ONNX SAME_UPPER)
+  kSameUpper = 2,    // output = ceil(input / stride), the odd cell at the end (TensorFlow's SAME,
+                     // ONNX SAME_UPPER)
   kSameLower = 3,    // the same, the odd cell at the beginning
 };
 
@@ -53,7 +54,8 @@ struct ConvParameters {
   AutoPad auto_pad = AutoPad::kUnspecified;
   PaddingMode padding_mode = PaddingMode::kUnspecified;
   std::optional<std::int64_t> groups;  // >= 1, default 1
-  bool flip_kernel = false;  // true: mathematical convolution, the kernel reversed on every spatial axis
+  bool flip_kernel =
+      false;  // true: mathematical convolution, the kernel reversed on every spatial axis
   TensorLayout tensor_layout = TensorLayout::kUnspecified;
   WeightLayout weight_layout = WeightLayout::kUnspecified;
 };

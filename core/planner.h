@@ -14,8 +14,9 @@ namespace convserve {
 
 struct Algorithm;  // core/algorithms/algorithm.h
 
-// A problem, the algorithm that will compute it and the scratch memory that this takes. A plan follows from the
-// problem alone, never from thread count, load or instruction set, so that every replica computes the same bits.
+// A problem, the algorithm that will compute it and the scratch memory that this takes. A plan
+// follows from the problem alone, never from thread count, load or instruction set, so that every
+// replica computes the same bits.
 class Plan {
  public:
   const Problem& problem() const { return problem_; }
@@ -35,14 +36,15 @@ class Plan {
 };
 
 // The first algorithm of the planner's list that accepts the problem; the last one accepts all.
-// With a non-empty `algorithm` that one is forced: INVALID_ARGUMENT when no algorithm has the name, FAILED_PRECONDITION
-// with its reason when it refuses the problem. Thread-safe.
+// With a non-empty `algorithm` that one is forced: INVALID_ARGUMENT when no algorithm has the name,
+// FAILED_PRECONDITION with its reason when it refuses the problem. Thread-safe.
 absl::StatusOr<Plan> MakePlan(Problem problem, std::string_view algorithm = {});
 
 // The names, in the planner's order.
 std::vector<std::string_view> AlgorithmNames();
 
-// The value of CONVSERVE_ALGORITHM: empty when unset; INVALID_ARGUMENT, listing the names, when it is none of them.
+// The value of CONVSERVE_ALGORITHM: empty when unset; INVALID_ARGUMENT, listing the names, when it
+// is none of them.
 absl::StatusOr<std::string> ForcedAlgorithm();
 
 }  // namespace convserve

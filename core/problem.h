@@ -1,14 +1,15 @@
 // A validated convolution: shapes and parameters that passed every rule, with everything resolved.
 //
-// Notation, per spatial axis: n input size, k kernel size, s stride, d dilation, (pl, pr) padding before and after,
-// op output padding, o output size, ek = d(k-1)+1 the effective kernel; g groups, C input and M output channels.
+// Notation, per spatial axis: n input size, k kernel size, s stride, d dilation, (pl, pr) padding
+// before and after, op output padding, o output size, ek = d(k-1)+1 the effective kernel; g groups,
+// C input and M output channels.
 //
 //   Conv           o = floor((n + pl + pr - ek) / s) + 1, defined only for n + pl + pr >= ek
 //   ConvTranspose  o = (n-1)s - pl - pr + ek + op, at least 1
 //
-// SAME_UPPER and SAME_LOWER follow TensorFlow and ONNX (Conv: o = ceil(n/s); ConvTranspose: o = n*s);
-// output_size follows PyTorch with explicit padding (it selects op) and ONNX's output_shape with SAME_* (it selects
-// the padding). The rules in full stand in README.md, "Semantics".
+// SAME_UPPER and SAME_LOWER follow TensorFlow and ONNX (Conv: o = ceil(n/s); ConvTranspose: o =
+// n*s); output_size follows PyTorch with explicit padding (it selects op) and ONNX's output_shape
+// with SAME_* (it selects the padding). The rules in full stand in README.md, "Semantics".
 #ifndef CONVSERVE_CORE_PROBLEM_H_
 #define CONVSERVE_CORE_PROBLEM_H_
 
@@ -31,7 +32,8 @@ namespace convserve {
 struct TensorSpec {
   DataType data_type = DataType::kUnspecified;
   Shape shape;
-  // How many bytes of elements came along; nothing when only the shape is meant (Describe, Explain).
+  // How many bytes of elements came along; nothing when only the shape is meant (Describe,
+  // Explain).
   std::optional<std::int64_t> byte_count;
 };
 
@@ -44,8 +46,8 @@ struct ProblemSpec {
   DataType output_type = DataType::kUnspecified;
 };
 
-// The field paths that refusals use. The defaults are those of ConvRequest and ConvTransposeRequest; other
-// messages spell the same things otherwise.
+// The field paths that refusals use. The defaults are those of ConvRequest and
+// ConvTransposeRequest; other messages spell the same things otherwise.
 struct FieldPaths {
   std::string input_shape = "input.shape";
   std::string input_type = "input.data_type";
@@ -116,8 +118,8 @@ class Problem {
   std::int64_t weight_bytes() const;
   std::int64_t output_bytes() const;
 
-  // Nominal: every tap of every output (Conv) or input (ConvTranspose) cell counted, padding included.
-  // Conv N*M*prod(o)*(C/g)*prod(k); ConvTranspose N*C*prod(n)*(M/g)*prod(k).
+  // Nominal: every tap of every output (Conv) or input (ConvTranspose) cell counted, padding
+  // included. Conv N*M*prod(o)*(C/g)*prod(k); ConvTranspose N*C*prod(n)*(M/g)*prod(k).
   std::int64_t multiply_adds() const { return multiply_adds_; }
 
   // "conv float32 [1, 3, 8, 8] * [4, 3, 3, 3] -> [1, 4, 6, 6], stride 1, ...", for logs and people.
@@ -150,9 +152,10 @@ class Problem {
 
 // Checks every rule and resolves the problem.
 //
-// INVALID_ARGUMENT with all violations at once (core/violation.h), those in `found` (what decoding had to refuse)
-// first; RESOURCE_EXHAUSTED, naming the bytes or multiply-adds asked and allowed, when a valid problem exceeds
-// `limits`. All arithmetic is checked; nothing proportional to a size is allocated; time is constant.
+// INVALID_ARGUMENT with all violations at once (core/violation.h), those in `found` (what decoding
+// had to refuse) first; RESOURCE_EXHAUSTED, naming the bytes or multiply-adds asked and allowed,
+// when a valid problem exceeds `limits`. All arithmetic is checked; nothing proportional to a size
+// is allocated; time is constant.
 absl::StatusOr<Problem> MakeProblem(const ProblemSpec& spec, const Limits& limits = {},
                                     const FieldPaths& paths = {}, Violations found = {});
 

@@ -1,0 +1,54 @@
+#include "core/tensor.h"
+
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "fmt/format.h"
+
+namespace convserve {
+
+std::string ToString(absl::Span<const std::int64_t> shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+std::optional<std::int64_t> ElementCount(absl::Span<const std::int64_t> shape) {
+  std::int64_t count = 1;
+  bool overflow = false;
+  bool empty = false;
+  for (const std::int64_t size : shape) {
+    if (size < 0) return std::nullopt;
+    if (size == 0) empty = true;
+    if (!empty) overflow |= __builtin_mul_overflow(count, size, &count);
+  }
+  if (empty) return 0;
+  if (overflow) return std::nullopt;
+  return count;
+}
+
+std::optional<std::int64_t> ByteCount(DataType type, absl::Span<const std::int64_t> shape) {
+  const auto count = ElementCount(shape);
+  std::int64_t bytes = 0;
+  if (!count || __builtin_mul_overflow(*count, SizeOf(type), &bytes)) return std::nullopt;
+  return bytes;
+}
+
+Tensor::Tensor(DataType type, Shape shape) : data_type_(type), shape_(std::move(shape)) {
+  const auto bytes = ByteCount(type, shape_);
+  if (!bytes) throw std::bad_alloc();
+  bytes_ = *bytes;
+  // std::aligned_alloc wants a multiple of the alignment; at least one block, so that data() is
+  // never null.
+  const std::size_t blocks = static_cast<std::size_t>(bytes_) / kAlignment + 1;
+  data_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, blocks * kAlignment)));
+  if (data_ == nullptr) throw std::bad_alloc();
+}
+
+Tensor Tensor::Clone() const {
+  if (data_ == nullptr) return {};
+  Tensor copy(data_type_, shape_);
+  std::memcpy(copy.data(), data(), static_cast<std::size_t>(bytes_));
+  return copy;
+}
+
+}  // namespace convserve

@@ -2,6 +2,7 @@
 #ifndef CONVSERVE_CORE_TENSOR_H_
 #define CONVSERVE_CORE_TENSOR_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/types/span.h"
@@ -41,7 +43,8 @@ struct TensorView {
   }
 };
 
-// A dense row-major tensor that owns its elements, in memory aligned to 64 bytes. Movable, copied with Clone.
+// A dense row-major tensor that owns its elements, in memory aligned to 64 bytes. Movable, copied
+// with Clone.
 class Tensor {
  public:
   static constexpr std::size_t kAlignment = 64;
