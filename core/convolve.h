@@ -31,9 +31,9 @@ namespace convserve {
 
 // The operands of a plan. Types and shapes must be those of the plan's problem.
 struct Operands {
-  TensorView input;
-  TensorView weight;
-  std::optional<TensorView> bias;
+  TensorView input = {};
+  TensorView weight = {};
+  std::optional<TensorView> bias = {};
 };
 
 // Computes into `output`, which holds problem().output_bytes() bytes, aligned for its type.

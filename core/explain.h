@@ -37,9 +37,9 @@ struct Explanation {
 
 // The tensors that came with the question; each may be absent.
 struct ExplainOperands {
-  std::optional<TensorView> input;
-  std::optional<TensorView> weight;
-  std::optional<TensorView> bias;
+  std::optional<TensorView> input = {};
+  std::optional<TensorView> weight = {};
+  std::optional<TensorView> bias = {};
 };
 
 inline constexpr std::int64_t kMaxContributions = 4096;

@@ -48,12 +48,12 @@ enum class WeightLayout : int {
 };
 
 struct ConvParameters {
-  AxisList stride;    // >= 1, default 1
-  AxisList dilation;  // >= 1, default 1
-  AxisList padding;   // >= 0, default 0
+  AxisList stride = {};    // >= 1, default 1
+  AxisList dilation = {};  // >= 1, default 1
+  AxisList padding = {};   // >= 0, default 0
   AutoPad auto_pad = AutoPad::kUnspecified;
   PaddingMode padding_mode = PaddingMode::kUnspecified;
-  std::optional<std::int64_t> groups;  // >= 1, default 1
+  std::optional<std::int64_t> groups = {};  // >= 1, default 1
   bool flip_kernel =
       false;  // true: mathematical convolution, the kernel reversed on every spatial axis
   TensorLayout tensor_layout = TensorLayout::kUnspecified;
@@ -61,13 +61,13 @@ struct ConvParameters {
 };
 
 struct ConvTransposeParameters {
-  AxisList stride;
-  AxisList dilation;
-  AxisList padding;  // crops the full result
+  AxisList stride = {};
+  AxisList dilation = {};
+  AxisList padding = {};  // crops the full result
   AutoPad auto_pad = AutoPad::kUnspecified;
-  AxisList output_padding;  // >= 0 and < max(stride, dilation), default 0
-  AxisList output_size;     // the wanted spatial size; see core/problem.h
-  std::optional<std::int64_t> groups;
+  AxisList output_padding = {};  // >= 0 and < max(stride, dilation), default 0
+  AxisList output_size = {};     // the wanted spatial size; see core/problem.h
+  std::optional<std::int64_t> groups = {};
   bool flip_kernel = false;
   TensorLayout tensor_layout = TensorLayout::kUnspecified;
   WeightLayout weight_layout = WeightLayout::kUnspecified;

@@ -31,18 +31,18 @@ namespace convserve {
 // What is known of a tensor before its elements are looked at.
 struct TensorSpec {
   DataType data_type = DataType::kUnspecified;
-  Shape shape;
+  Shape shape = {};
   // How many bytes of elements came along; nothing when only the shape is meant (Describe,
   // Explain).
-  std::optional<std::int64_t> byte_count;
+  std::optional<std::int64_t> byte_count = {};
 };
 
 // A request as it came: nothing checked yet.
 struct ProblemSpec {
-  TensorSpec input;
-  TensorSpec weight;
-  std::optional<TensorSpec> bias;
-  std::variant<ConvParameters, ConvTransposeParameters> parameters;
+  TensorSpec input = {};
+  TensorSpec weight = {};
+  std::optional<TensorSpec> bias = {};
+  std::variant<ConvParameters, ConvTransposeParameters> parameters = {};
   DataType output_type = DataType::kUnspecified;
 };
 

@@ -36,18 +36,13 @@ std::optional<std::int64_t> ByteCount(DataType type, absl::Span<const std::int64
 Tensor::Tensor(DataType type, Shape shape) : data_type_(type), shape_(std::move(shape)) {
   const auto bytes = ByteCount(type, shape_);
   if (!bytes) throw std::bad_alloc();
-  bytes_ = *bytes;
-  // std::aligned_alloc wants a multiple of the alignment; at least one block, so that data() is
-  // never null.
-  const std::size_t blocks = static_cast<std::size_t>(bytes_) / kAlignment + 1;
-  data_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, blocks * kAlignment)));
-  if (data_ == nullptr) throw std::bad_alloc();
+  elements_.emplace(*bytes);
 }
 
 Tensor Tensor::Clone() const {
-  if (data_ == nullptr) return {};
+  if (!elements_) return {};
   Tensor copy(data_type_, shape_);
-  std::memcpy(copy.data(), data(), static_cast<std::size_t>(bytes_));
+  std::memcpy(copy.data(), data(), elements_->size());
   return copy;
 }
 

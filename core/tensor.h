@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +12,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "absl/types/span.h"
+#include "core/aligned_buffer.h"
 #include "core/data_type.h"
 
 namespace convserve {
@@ -34,7 +33,7 @@ std::optional<std::int64_t> ByteCount(DataType type, absl::Span<const std::int64
 // A dense row-major tensor that somebody else owns. Cheap to copy.
 struct TensorView {
   DataType data_type = DataType::kUnspecified;
-  Shape shape;
+  Shape shape = {};
   const std::byte* data = nullptr;
 
   template <typename T>
@@ -47,8 +46,6 @@ struct TensorView {
 // with Clone.
 class Tensor {
  public:
-  static constexpr std::size_t kAlignment = 64;
-
   Tensor() = default;
 
   // Elements are left uninitialised. `shape` must have a ByteCount. Throws std::bad_alloc.
@@ -66,31 +63,29 @@ class Tensor {
 
   DataType data_type() const { return data_type_; }
   const Shape& shape() const { return shape_; }
-  std::int64_t size() const { return bytes_ / (SizeOf(data_type_) == 0 ? 1 : SizeOf(data_type_)); }
-  std::int64_t byte_count() const { return bytes_; }
-  std::byte* data() { return data_.get(); }
-  const std::byte* data() const { return data_.get(); }
+  // Elements and bytes; 0 for a default-constructed tensor.
+  std::int64_t size() const { return byte_count() == 0 ? 0 : byte_count() / SizeOf(data_type_); }
+  std::int64_t byte_count() const {
+    return elements_ ? static_cast<std::int64_t>(elements_->size()) : 0;
+  }
+  std::byte* data() { return elements_ ? elements_->data() : nullptr; }
+  const std::byte* data() const { return elements_ ? elements_->data() : nullptr; }
 
   template <typename T>
   T* As() {
-    return reinterpret_cast<T*>(data_.get());
+    return reinterpret_cast<T*>(data());
   }
   template <typename T>
   const T* As() const {
-    return reinterpret_cast<const T*>(data_.get());
+    return reinterpret_cast<const T*>(data());
   }
 
-  TensorView view() const { return {data_type_, shape_, data_.get()}; }
+  TensorView view() const { return {data_type_, shape_, data()}; }
 
  private:
-  struct Free {
-    void operator()(std::byte* data) const { std::free(data); }
-  };
-
   DataType data_type_ = DataType::kUnspecified;
   Shape shape_;
-  std::int64_t bytes_ = 0;
-  std::unique_ptr<std::byte[], Free> data_;
+  std::optional<AlignedBuffer> elements_;
 };
 
 }  // namespace convserve

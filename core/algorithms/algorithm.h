@@ -1,0 +1,46 @@
+// What the planner knows of a way to compute a convolution. A new algorithm is one file here and
+// one row of the list in core/planner.cc.
+#ifndef CONVSERVE_CORE_ALGORITHMS_ALGORITHM_H_
+#define CONVSERVE_CORE_ALGORITHMS_ALGORITHM_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "core/convolve.h"
+#include "core/problem.h"
+
+namespace convserve {
+
+// One run: the operands fit the problem, the output and the workspace have the announced sizes, and
+// both are aligned (the workspace to 64 bytes, the output to its element).
+struct Run {
+  const Problem& problem;
+  const Operands& operands;
+  std::span<std::byte> output;
+  std::span<std::byte> workspace;
+  std::stop_token stop;
+};
+
+struct Algorithm {
+  std::string_view name;
+  // Why this algorithm cannot or should not compute the problem; empty when it can.
+  std::string (*refusal)(const Problem& problem);
+  // Scratch bytes for one run, from the problem alone.
+  std::int64_t (*workspace_bytes)(const Problem& problem);
+  // CANCELLED when a stop was requested.
+  absl::Status (*run)(const Run& run);
+};
+
+// The specification: slow, readable, accepts everything.
+extern const Algorithm kReference;
+// Patches or phases packed into blocked matrix products.
+extern const Algorithm kGemm;
+
+}  // namespace convserve
+
+#endif  // CONVSERVE_CORE_ALGORITHMS_ALGORITHM_H_

@@ -1,0 +1,90 @@
+#include "core/convolve.h"
+
+#include <memory>
+#include <utility>
+
+#include "core/algorithms/algorithm.h"
+#include "core/aligned_buffer.h"
+#include "fmt/format.h"
+
+namespace convserve {
+namespace {
+
+TensorSpec SpecOf(const TensorView& view) {
+  return {view.data_type, view.shape, ByteCount(view.data_type, view.shape)};
+}
+
+void CheckOperand(const TensorView& view, DataType type, const Shape& shape, std::string name,
+                  Violations& violations) {
+  if (view.data_type != type || view.shape != shape) {
+    violations.push_back(
+        {std::move(name), fmt::format("expected {} {}, got {} {}", Name(type), ToString(shape),
+                                      Name(view.data_type), ToString(view.shape))});
+  }
+}
+
+absl::Status CheckFit(const Plan& plan, const Operands& operands, std::span<std::byte> output) {
+  const Problem& problem = plan.problem();
+  Violations violations;
+  CheckOperand(operands.input, problem.input_type(), problem.input_shape(), "input", violations);
+  CheckOperand(operands.weight, problem.weight_type(), problem.weight_shape(), "weight",
+               violations);
+  if (operands.bias.has_value() != problem.has_bias()) {
+    violations.push_back(
+        {"bias", problem.has_bias() ? "expected one, got none" : "expected none, got one"});
+  } else if (problem.has_bias()) {
+    CheckOperand(*operands.bias, problem.bias_type(), {problem.output_channels()}, "bias",
+                 violations);
+  }
+  if (static_cast<std::int64_t>(output.size()) != problem.output_bytes()) {
+    violations.push_back({"output", fmt::format("expected {} bytes, got {}", problem.output_bytes(),
+                                                output.size())});
+  }
+  return violations.empty() ? absl::OkStatus() : InvalidArgument(violations);
+}
+
+template <typename Parameters>
+absl::StatusOr<Tensor> ConvolveOnce(const Operands& operands, const Parameters& parameters,
+                                    DataType output_type) {
+  ProblemSpec spec;
+  spec.input = SpecOf(operands.input);
+  spec.weight = SpecOf(operands.weight);
+  if (operands.bias) spec.bias = SpecOf(*operands.bias);
+  spec.parameters = parameters;
+  spec.output_type = output_type;
+  absl::StatusOr<Problem> problem = MakeProblem(spec);
+  if (!problem.ok()) return problem.status();
+  const absl::StatusOr<std::string> forced = ForcedAlgorithm();
+  if (!forced.ok()) return forced.status();
+  const absl::StatusOr<Plan> plan = MakePlan(*std::move(problem), *forced);
+  if (!plan.ok()) return plan.status();
+  Tensor output(plan->problem().output_type(), plan->problem().output_shape());
+  const absl::Status status =
+      Execute(*plan, operands, {output.data(), static_cast<std::size_t>(output.byte_count())});
+  if (!status.ok()) return status;
+  return output;
+}
+
+}  // namespace
+
+absl::Status Execute(const Plan& plan, const Operands& operands, std::span<std::byte> output,
+                     std::stop_token stop) {
+  absl::Status status = CheckFit(plan, operands, output);
+  if (!status.ok() || output.empty()) return status;
+  AlignedBuffer workspace(plan.workspace_bytes());
+  return plan.algorithm().run(
+      {plan.problem(), operands, output, workspace.span(), std::move(stop)});
+}
+
+absl::StatusOr<Tensor> Conv(const Operands& operands, const ConvParameters& parameters,
+                            DataType output_type) {
+  return ConvolveOnce(operands, parameters, output_type);
+}
+
+absl::StatusOr<Tensor> ConvTranspose(const Operands& operands,
+                                     const ConvTransposeParameters& parameters,
+                                     DataType output_type) {
+  return ConvolveOnce(operands, parameters, output_type);
+}
+
+}  // namespace convserve

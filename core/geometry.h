@@ -1,0 +1,63 @@
+// A problem as loops see it: three spatial axes (missing ones in front, of size 1), groups apart,
+// and an element stride for every loop, so that layouts and flipped kernels are gone.
+//
+//   input  [batch][group][channel][z][y][x]
+//   weight [group][filter][channel][kz][ky][kx]   filters and channels of one group
+//   output [batch][group][filter][z][y][x]
+#ifndef CONVSERVE_CORE_GEOMETRY_H_
+#define CONVSERVE_CORE_GEOMETRY_H_
+
+#include <array>
+#include <cstdint>
+
+#include "core/problem.h"
+
+namespace convserve {
+
+struct TensorStrides {
+  std::int64_t batch = 0;
+  std::int64_t group = 0;
+  std::int64_t channel = 0;
+  std::array<std::int64_t, 3> spatial = {};
+};
+
+struct WeightStrides {
+  // Element of the first tap; not 0 for a flipped kernel, whose spatial strides are negative.
+  std::int64_t offset = 0;
+  std::int64_t group = 0;
+  std::int64_t filter = 0;
+  std::int64_t channel = 0;
+  std::array<std::int64_t, 3> kernel = {};
+};
+
+struct Geometry {
+  std::int64_t batch = 0;
+  std::int64_t groups = 1;
+  std::int64_t channels = 0;  // input channels of one group
+  std::int64_t filters = 0;   // output channels of one group
+  std::array<Axis, 3> axes;
+  TensorStrides input;
+  WeightStrides weight;
+  TensorStrides output;
+
+  explicit Geometry(const Problem& problem);
+};
+
+// The input position that a coordinate in the padded input stands for; -1 for a zero.
+inline std::int64_t SourceIndex(PaddingMode mode, std::int64_t coordinate, std::int64_t size) {
+  if (coordinate >= 0 && coordinate < size) return coordinate;
+  switch (mode) {
+    case PaddingMode::kReflect:
+      return coordinate < 0 ? -coordinate : 2 * (size - 1) - coordinate;
+    case PaddingMode::kReplicate:
+      return coordinate < 0 ? 0 : size - 1;
+    case PaddingMode::kCircular:
+      return coordinate < 0 ? coordinate + size : coordinate - size;
+    default:
+      return -1;
+  }
+}
+
+}  // namespace convserve
+
+#endif  // CONVSERVE_CORE_GEOMETRY_H_

@@ -1,0 +1,146 @@
+#include "core/kernels/gemm_kernel.h"
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "core/kernels/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/kernels/gemm_kernel.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace convserve {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Accumulators fill the register file but for two vectors of B and one broadcast element of A.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+constexpr char kInstructionSet[] = "avx512";
+constexpr int kRows = 14;
+constexpr int kVectors = 2;
+#elif HWY_TARGET == HWY_AVX2
+constexpr char kInstructionSet[] = "avx2";
+constexpr int kRows = 6;
+constexpr int kVectors = 2;
+#elif HWY_TARGET == HWY_NEON
+constexpr char kInstructionSet[] = "neon";
+constexpr int kRows = 6;
+constexpr int kVectors = 4;
+#else
+constexpr char kInstructionSet[] = "portable";
+constexpr int kRows = 4;
+constexpr int kVectors = 2;
+#endif
+
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+// Highway's fallback rounds the product; the bits must be those of the other targets.
+template <class D, class V = hn::VFromD<D>>
+V MulAdd(D d, V a, V b, V sum) {
+  using T = hn::TFromD<D>;
+  T lanes[3][hn::MaxLanes(D())];
+  hn::StoreU(a, d, lanes[0]);
+  hn::StoreU(b, d, lanes[1]);
+  hn::StoreU(sum, d, lanes[2]);
+  for (std::size_t i = 0; i < hn::Lanes(d); ++i) {
+    lanes[2][i] = std::fma(lanes[0][i], lanes[1][i], lanes[2][i]);
+  }
+  return hn::LoadU(d, lanes[2]);
+}
+#else
+template <class D, class V = hn::VFromD<D>>
+HWY_INLINE V MulAdd(D /*d*/, V a, V b, V sum) {
+  return hn::MulAdd(a, b, sum);
+}
+#endif
+
+template <typename T, int kTileRows>
+void Tile(const GemmTile<T>& tile) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+
+  V sums[kTileRows][kVectors];
+  for (auto& row : sums) {
+    for (V& sum : row) sum = hn::Zero(d);
+  }
+  const T* HWY_RESTRICT a = tile.a;
+  const T* HWY_RESTRICT b = tile.b;
+  for (std::int64_t k = 0; k < tile.depth; ++k) {
+    V column[kVectors];
+    for (int v = 0; v < kVectors; ++v) column[v] = hn::LoadU(d, b + v * lanes);
+    for (int i = 0; i < kTileRows; ++i) {
+      const V weight = hn::Set(d, a[i]);
+      for (int v = 0; v < kVectors; ++v) sums[i][v] = MulAdd(d, weight, column[v], sums[i][v]);
+    }
+    a += tile.a_stride;
+    b += tile.b_stride;
+  }
+
+  for (int i = 0; i < kTileRows; ++i) {
+    T* HWY_RESTRICT c = tile.c + i * tile.c_stride;
+    for (int v = 0; v < kVectors; ++v) {
+      const std::int64_t left = tile.columns - v * lanes;
+      if (left <= 0) break;
+      V sum = sums[i][v];
+      if (left >= lanes) {
+        if (tile.accumulate) sum = hn::Add(hn::LoadU(d, c + v * lanes), sum);
+        if (tile.bias != nullptr) sum = hn::Add(sum, hn::Set(d, tile.bias[i]));
+        hn::StoreU(sum, d, c + v * lanes);
+        continue;
+      }
+      HWY_ALIGN T edge[hn::MaxLanes(d)];
+      hn::Store(sum, d, edge);
+      for (std::int64_t j = 0; j < left; ++j) {
+        T value = edge[j];
+        if (tile.accumulate) value = c[v * lanes + j] + value;
+        if (tile.bias != nullptr) value = value + tile.bias[i];
+        c[v * lanes + j] = value;
+      }
+    }
+  }
+}
+
+template <typename T, std::size_t... kIndices>
+void Dispatch(const GemmTile<T>& tile, std::index_sequence<kIndices...>) {
+  using Function = void (*)(const GemmTile<T>&);
+  static constexpr Function kTiles[] = {&Tile<T, static_cast<int>(kIndices) + 1>...};
+  kTiles[tile.rows - 1](tile);
+}
+
+template <typename T>
+void RunTile(const GemmTile<T>& tile) {
+  Dispatch(tile, std::make_index_sequence<kRows>());
+}
+
+template <typename T>
+GemmKernel<T> MakeGemmKernel() {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  return {kRows, kVectors * lanes, &RunTile<T>};
+}
+
+const KernelTable* Table();  // exported below
+
+const KernelTable* Table() {
+  static const KernelTable table = {kInstructionSet, MakeGemmKernel<float>(),
+                                    MakeGemmKernel<double>()};
+  return &table;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convserve
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convserve {
+
+HWY_EXPORT(Table);
+
+const KernelTable& Kernels() { return *HWY_DYNAMIC_DISPATCH(Table)(); }
+
+}  // namespace convserve
+#endif  // HWY_ONCE

@@ -1,0 +1,63 @@
+// The innermost matrix product: C (+)= A * B over packed panels held in registers.
+//
+//   C[i][j] = (accumulate ? C[i][j] : 0) + sum over k < depth of A[k][i] * B[k][j]   (+ bias[i])
+//
+// The sum starts at zero, runs over k in order and fuses every multiply-add, so each element has
+// the same bits on every instruction set, whatever the tile it falls into.
+#ifndef CONVSERVE_CORE_KERNELS_GEMM_KERNEL_H_
+#define CONVSERVE_CORE_KERNELS_GEMM_KERNEL_H_
+
+#include <cstdint>
+
+namespace convserve {
+
+template <typename T>
+struct GemmTile {
+  std::int64_t depth = 0;
+  const T* a = nullptr;  // [depth][a_stride], `rows` of them used
+  std::int64_t a_stride = 0;
+  const T* b = nullptr;  // [depth][b_stride], a full tile of columns readable
+  std::int64_t b_stride = 0;
+  T* c = nullptr;  // [rows][c_stride], `columns` of them written
+  std::int64_t c_stride = 0;
+  std::int64_t rows = 0;     // 1 to GemmKernel::rows
+  std::int64_t columns = 0;  // 1 to GemmKernel::columns
+  bool accumulate = false;
+  const T* bias = nullptr;  // [rows], or null
+};
+
+template <typename T>
+struct GemmKernel {
+  std::int64_t rows = 0;     // the largest tile
+  std::int64_t columns = 0;  // a multiple of the vector length
+  void (*run)(const GemmTile<T>& tile) = nullptr;
+};
+
+// Upper bounds over all instruction sets, for sizing buffers.
+inline constexpr std::int64_t kMaxGemmRows = 16;
+inline constexpr std::int64_t kMaxGemmColumns = 64;
+
+// Everything that is compiled once for each instruction set.
+struct KernelTable {
+  const char* instruction_set = nullptr;
+  GemmKernel<float> gemm_float;
+  GemmKernel<double> gemm_double;
+};
+
+// The kernels of the instruction set in use. Thread-safe.
+const KernelTable& Kernels();
+
+template <typename T>
+const GemmKernel<T>& GetGemmKernel();
+template <>
+inline const GemmKernel<float>& GetGemmKernel<float>() {
+  return Kernels().gemm_float;
+}
+template <>
+inline const GemmKernel<double>& GetGemmKernel<double>() {
+  return Kernels().gemm_double;
+}
+
+}  // namespace convserve
+
+#endif  // CONVSERVE_CORE_KERNELS_GEMM_KERNEL_H_
