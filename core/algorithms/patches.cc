@@ -1,0 +1,204 @@
+#include "core/algorithms/patches.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+#include "core/convert.h"
+
+namespace convserve {
+namespace {
+
+// Where one row of the patch matrix comes from; steps through depth in order.
+class TapCursor {
+ public:
+  TapCursor(const Patches& patches, std::int64_t depth) : phases_(patches.phases) {
+    const std::int64_t taps = patches.taps();
+    if (taps == 0) return;
+    channel = depth / taps;
+    std::int64_t rest = depth % taps;
+    for (std::size_t axis = 3; axis-- > 0;) {
+      tap[axis] = rest % phases_[axis].taps;
+      rest /= phases_[axis].taps;
+    }
+  }
+
+  void Next() {
+    for (std::size_t axis = 3; axis-- > 0;) {
+      if (++tap[axis] < phases_[axis].taps) return;
+      tap[axis] = 0;
+    }
+    ++channel;
+  }
+
+  std::int64_t channel = 0;
+  std::array<std::int64_t, 3> tap = {};
+
+ private:
+  const std::array<Phase, 3>& phases_;
+};
+
+// Outputs that follow each other along x.
+struct Segment {
+  std::array<std::int64_t, 3> input;  // coordinates that the first output meets at tap 0
+  std::int64_t offset;                // of the first output in its panel
+  std::int64_t length;
+};
+
+struct RowSource {
+  std::int64_t step;    // input positions between outputs
+  std::int64_t stride;  // elements between input positions
+  std::int64_t size;    // input positions there are
+  PaddingMode mode;
+};
+
+// out[i] = row[first + i*step], or padding.
+template <typename T, typename In>
+void CopyRow(const In* row, const RowSource& source, std::int64_t first, std::int64_t length,
+             T* out) {
+  // Outputs [inside, outside) meet real input.
+  std::int64_t inside = 0;
+  std::int64_t outside = length;
+  if (first < 0) inside = std::min(length, (-first + source.step - 1) / source.step);
+  if (first + (length - 1) * source.step >= source.size) {
+    outside = first >= source.size ? 0 : (source.size - 1 - first) / source.step + 1;
+    inside = std::min(inside, outside);
+  }
+  const auto pad = [&](std::int64_t from, std::int64_t to) {
+    for (std::int64_t i = from; i < to; ++i) {
+      const std::int64_t at = SourceIndex(source.mode, first + i * source.step, source.size);
+      out[i] = at < 0 ? T{0} : Widen<T>(row[at * source.stride]);
+    }
+  };
+  pad(0, inside);
+  const In* from = row + (first + inside * source.step) * source.stride;
+  const std::int64_t stride = source.step * source.stride;
+  if (stride == 1) {
+    for (std::int64_t i = inside; i < outside; ++i) out[i] = Widen<T>(from[i - inside]);
+  } else {
+    for (std::int64_t i = inside; i < outside; ++i) out[i] = Widen<T>(from[(i - inside) * stride]);
+  }
+  pad(outside, length);
+}
+
+template <typename T, typename In>
+class PatchPacker {
+ public:
+  PatchPacker(const Patches& patches, std::int64_t batch, std::int64_t group)
+      : patches_(patches),
+        g_(patches.geometry),
+        input_(patches.input.As<In>() + batch * g_.input.batch + group * g_.input.group),
+        row_{patches.phases[2].input_step, g_.input.spatial[2], g_.axes[2].input, patches.mode} {}
+
+  // One panel: [depth][panel] from `first_column` on.
+  void Pack(std::int64_t first_column, std::int64_t columns, const Block& block, std::int64_t panel,
+            T* out) const {
+    if (columns < panel) std::fill(out, out + block.depth * panel, T{0});
+    for (std::int64_t done = 0; done < columns;) {
+      const Segment segment = SegmentAt(first_column + done, done, columns - done);
+      PackSegment(segment, block, panel, out);
+      done += segment.length;
+    }
+  }
+
+ private:
+  Segment SegmentAt(std::int64_t column, std::int64_t offset, std::int64_t most) const {
+    const auto& phases = patches_.phases;
+    const std::int64_t x = column % phases[2].outputs;
+    const std::int64_t rows = column / phases[2].outputs;
+    const std::array<std::int64_t, 3> q = {rows / phases[1].outputs, rows % phases[1].outputs, x};
+    Segment segment{{}, offset, std::min(most, phases[2].outputs - x)};
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      segment.input[axis] = phases[axis].first_input + q[axis] * phases[axis].input_step;
+    }
+    return segment;
+  }
+
+  void PackSegment(const Segment& segment, const Block& block, std::int64_t panel, T* out) const {
+    const auto& phases = patches_.phases;
+    TapCursor cursor(patches_, block.first_depth);
+    out += segment.offset;
+    for (std::int64_t k = 0; k < block.depth; ++k, out += panel, cursor.Next()) {
+      std::int64_t at = cursor.channel * g_.input.channel;
+      bool padding = false;
+      for (std::size_t axis = 0; axis < 2; ++axis) {
+        const std::int64_t source = SourceIndex(
+            patches_.mode, segment.input[axis] + cursor.tap[axis] * phases[axis].tap_step,
+            g_.axes[axis].input);
+        padding |= source < 0;
+        at += source * g_.input.spatial[axis];
+      }
+      if (padding) {
+        std::fill(out, out + segment.length, T{0});
+      } else {
+        CopyRow(input_ + at, row_, segment.input[2] + cursor.tap[2] * phases[2].tap_step,
+                segment.length, out);
+      }
+    }
+  }
+
+  const Patches& patches_;
+  const Geometry& g_;
+  const In* input_;
+  const RowSource row_;
+};
+
+// float kernels take everything but float64, double kernels only float64.
+template <typename T, typename From>
+constexpr bool kTakes = std::is_same_v<T, double> == std::is_same_v<From, double>;
+
+}  // namespace
+
+template <typename T>
+void PackPatches(const Patches& patches, std::int64_t batch, std::int64_t group, const Block& block,
+                 std::int64_t panel, T* out) {
+  VisitDataType(patches.input.data_type, [&](auto zero) {
+    using In = decltype(zero);
+    if constexpr (kTakes<T, In>) {
+      const PatchPacker<T, In> packer(patches, batch, group);
+      for (std::int64_t done = 0; done < block.count; done += panel) {
+        packer.Pack(block.first + done, std::min(panel, block.count - done), block, panel, out);
+        out += block.depth * panel;
+      }
+    }
+  });
+}
+
+template <typename T>
+bool PackWeights(const Patches& patches, std::int64_t group, const Block& block, T* out) {
+  const Geometry& g = patches.geometry;
+  const auto& phases = patches.phases;
+  // Infinities and NaNs survive a multiplication by zero as NaN; everything finite does not.
+  T poison = 0;
+  VisitDataType(patches.weight.data_type, [&](auto zero) {
+    using In = decltype(zero);
+    if constexpr (kTakes<T, In>) {
+      const In* base = patches.weight.As<In>() + g.weight.offset + group * g.weight.group +
+                       block.first * g.weight.filter;
+      TapCursor cursor(patches, block.first_depth);
+      for (std::int64_t k = 0; k < block.depth; ++k, cursor.Next()) {
+        const In* from = base + cursor.channel * g.weight.channel;
+        for (std::size_t axis = 0; axis < 3; ++axis) {
+          from += (phases[axis].first_kernel + cursor.tap[axis] * phases[axis].kernel_step) *
+                  g.weight.kernel[axis];
+        }
+        for (std::int64_t i = 0; i < block.count; ++i) {
+          const T value = Widen<T>(from[i * g.weight.filter]);
+          poison += value * T{0};
+          *out++ = value;
+        }
+      }
+    }
+  });
+  return !std::isnan(poison);
+}
+
+template void PackPatches<float>(const Patches&, std::int64_t, std::int64_t, const Block&,
+                                 std::int64_t, float*);
+template void PackPatches<double>(const Patches&, std::int64_t, std::int64_t, const Block&,
+                                  std::int64_t, double*);
+template bool PackWeights<float>(const Patches&, std::int64_t, const Block&, float*);
+template bool PackWeights<double>(const Patches&, std::int64_t, const Block&, double*);
+
+}  // namespace convserve

@@ -1,0 +1,91 @@
+#include "core/phases.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "absl/numeric/int128.h"
+
+namespace convserve {
+namespace {
+
+std::int64_t FloorDivide(std::int64_t a, std::int64_t b) {
+  const std::int64_t quotient = a / b;
+  return quotient - ((a % b != 0 && (a < 0) != (b < 0)) ? 1 : 0);
+}
+
+// Leaves out taps that lie outside [0, input) for every output of the phase. Coordinates are monotonic in the tap, so
+// what remains is an interval.
+void TrimPaddedTaps(std::int64_t input, Phase& phase) {
+  if (phase.outputs == 0 || phase.taps == 0) return;
+  const std::int64_t reach = (phase.outputs - 1) * phase.input_step;
+  // Tap j is useful when low <= j*tap_step <= high.
+  const std::int64_t low = -reach - phase.first_input;
+  const std::int64_t high = input - 1 - phase.first_input;
+  std::int64_t first = 0;
+  std::int64_t last = 0;
+  if (phase.tap_step > 0) {
+    first = -FloorDivide(-low, phase.tap_step);
+    last = FloorDivide(high, phase.tap_step);
+  } else {
+    first = -FloorDivide(high, -phase.tap_step);
+    last = FloorDivide(-low, -phase.tap_step);
+  }
+  first = std::max<std::int64_t>(first, 0);
+  last = std::min(last, phase.taps - 1);
+  phase.taps = std::max<std::int64_t>(last - first + 1, 0);
+  if (phase.taps == 0) return;
+  phase.first_kernel += first * phase.kernel_step;
+  phase.first_input += first * phase.tap_step;
+}
+
+// Taps this far apart fall on the same residue.
+std::int64_t TapPeriod(const Axis& axis) {
+  return axis.stride / std::gcd(axis.stride, axis.dilation);
+}
+
+}  // namespace
+
+std::int64_t PhaseCount(Operation operation, const Axis& axis) {
+  if (operation == Operation::kConv) return 1;
+  return std::min(axis.kernel, TapPeriod(axis));
+}
+
+Phase PhaseAt(Operation operation, const Axis& axis, PaddingMode mode, std::int64_t index) {
+  Phase phase;
+  if (operation == Operation::kConv) {
+    phase.outputs = axis.output;
+    phase.taps = axis.kernel;
+    phase.first_input = -axis.padding_begin;
+    phase.input_step = axis.stride;
+    phase.tap_step = axis.dilation;
+  } else {
+    // Tap `index` and every TapPeriod-th after it share the residue of index * dilation.
+    const std::int64_t period = TapPeriod(axis);
+    const std::int64_t offset = index * axis.dilation;  // below the effective kernel
+    const auto first = static_cast<std::int64_t>(
+        (absl::int128(offset) - axis.padding_begin % axis.stride + axis.stride) % axis.stride);
+    phase.first_output = first;
+    phase.output_step = axis.stride;
+    phase.outputs = first < axis.output ? (axis.output - 1 - first) / axis.stride + 1 : 0;
+    phase.first_kernel = index;
+    phase.kernel_step = period;
+    phase.taps = (axis.kernel - 1 - index) / period + 1;
+    phase.first_input = static_cast<std::int64_t>(
+        (absl::int128(first) + axis.padding_begin - offset) / axis.stride);
+    phase.tap_step = -(axis.dilation / (axis.stride / period));
+  }
+  if (mode == PaddingMode::kZeros) TrimPaddedTaps(axis.input, phase);
+  return phase;
+}
+
+bool HasUncoveredOutputs(Operation operation, const Axis& axis) {
+  return operation == Operation::kConvTranspose &&
+         (axis.kernel < axis.stride || std::gcd(axis.stride, axis.dilation) > 1);
+}
+
+std::int64_t MaxTaps(Operation operation, const Axis& axis) {
+  if (operation == Operation::kConv) return axis.kernel;
+  return (axis.kernel - 1) / TapPeriod(axis) + 1;
+}
+
+}  // namespace convserve
