@@ -1,4 +1,5 @@
-// Laws that relate sizes, reach and overlap to the parameters, held over thousands of seeded configurations.
+// Laws that relate sizes, reach and overlap to the parameters, held over thousands of seeded
+// configurations.
 #include <algorithm>
 #include <numeric>
 #include <random>
@@ -117,8 +118,8 @@ TEST_F(Laws, AnOutputSizeComesFromStrideManyInputSizes) {
     const std::int64_t smallest = (output - 1) * axis.stride + axis.effective_kernel() -
                                   axis.padding_begin - axis.padding_end;
     Axis other = axis;
-    for (std::int64_t n = std::max<std::int64_t>(1, smallest - 2);
-         n <= smallest + axis.stride + 1; ++n) {
+    for (std::int64_t n = std::max<std::int64_t>(1, smallest - 2); n <= smallest + axis.stride + 1;
+         ++n) {
       other.input = n;
       EXPECT_EQ(ConvSize(other) == output, n >= smallest && n <= smallest + axis.stride - 1)
           << "n = " << n;
@@ -168,15 +169,13 @@ TEST_F(Laws, TransposedOverlapFollowsFromThePhase) {
     for (std::int64_t t = 0; t < axis.kernel; ++t) {
       ++phase_taps[static_cast<std::size_t>(t * axis.dilation % axis.stride)];
     }
-    const bool even =
-        std::equal(phase_taps.begin() + 1, phase_taps.end(), phase_taps.begin());
+    const bool even = std::equal(phase_taps.begin() + 1, phase_taps.end(), phase_taps.begin());
     EXPECT_EQ(even, std::gcd(axis.stride, axis.dilation) == 1 && axis.kernel % axis.stride == 0);
     for (std::int64_t o = 0; o < outputs; ++o) {
       double received = 0;
       for (const auto& input : taps) received += input[static_cast<std::size_t>(o)];
       const std::int64_t expected = phase_taps[static_cast<std::size_t>(o % axis.stride)];
-      const bool interior =
-          o >= axis.effective_kernel() - 1 && o <= (axis.input - 1) * axis.stride;
+      const bool interior = o >= axis.effective_kernel() - 1 && o <= (axis.input - 1) * axis.stride;
       if (interior || expected == 0) {
         EXPECT_EQ(received, static_cast<double>(expected)) << "output " << o;
       } else {
@@ -193,8 +192,8 @@ TEST_F(Laws, PhasesWithoutTapsHoldTheBiasExactly) {
     const auto taps = Taps(axis, Operation::kConvTranspose);
     const Geometry geometry = OneAxis(axis);
     const Tensor input = Filled(DataType::kFloat32, geometry.input_shape(), 1);
-    const Tensor weight = Filled(DataType::kFloat32, geometry.weight_shape(),
-                                 std::numeric_limits<float>::infinity());
+    const Tensor weight =
+        Filled(DataType::kFloat32, geometry.weight_shape(), std::numeric_limits<float>::infinity());
     const Tensor bias = Filled(DataType::kFloat32, {1}, 0.7f);
     const auto output =
         ConvTranspose({input.view(), weight.view(), bias.view()}, geometry.adjoint());
@@ -202,8 +201,7 @@ TEST_F(Laws, PhasesWithoutTapsHoldTheBiasExactly) {
     for (std::size_t o = 0; o < static_cast<std::size_t>(output->size()); ++o) {
       const bool reached = std::any_of(taps.begin(), taps.end(),
                                        [o](const auto& input_taps) { return input_taps[o] != 0; });
-      EXPECT_EQ(output->As<float>()[o],
-                reached ? std::numeric_limits<float>::infinity() : 0.7f)
+      EXPECT_EQ(output->As<float>()[o], reached ? std::numeric_limits<float>::infinity() : 0.7f)
           << "output " << o;
     }
   });
@@ -251,7 +249,8 @@ TEST_F(Laws, ASymmetricSamePaddingSamplesLikeSameOnlyWhenTheTotalIsEven) {
     EXPECT_EQ(resolved.output, (axis.input + axis.stride - 1) / axis.stride);
     EXPECT_EQ(resolved.padding_end - resolved.padding_begin,
               (resolved.padding_begin + resolved.padding_end) % 2);
-    // Sampling starts at -padding_begin: the symmetric padding that starts there has another output size.
+    // Sampling starts at -padding_begin: the symmetric padding that starts there has another output
+    // size.
     Axis symmetric = axis;
     symmetric.padding_begin = symmetric.padding_end = resolved.padding_begin;
     EXPECT_EQ(ConvSize(symmetric) == resolved.output,

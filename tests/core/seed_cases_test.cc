@@ -1,5 +1,5 @@
-// Every record of tests/data/seed_cases.json: the numeric examples of the forum threads that this project answers.
-// Where a thread is wrong, the test shows what is true.
+// Every record of tests/data/seed_cases.json: the numeric examples of the forum threads that this
+// project answers. Where a thread is wrong, the test shows what is true.
 #include <algorithm>
 #include <fstream>
 #include <map>
@@ -26,7 +26,6 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
-using ::testing::StartsWith;
 
 const Json& Records() {
   static const Json* const kRecords = [] {
@@ -77,7 +76,8 @@ Tensor ToTensor(const Json& nested) {
   return MakeTensor(DataType::kFloat32, shape, values);
 }
 
-// The parameters of a record. Its paddings are [top, left, bottom, right]: beginnings, then ends, as ours.
+// The parameters of a record. Its paddings are [top, left, bottom, right]: beginnings, then ends,
+// as ours.
 std::variant<ConvParameters, ConvTransposeParameters> ParametersOf(const Json& record) {
   const auto fill = [&](auto parameters) {
     parameters.stride = ToList<AxisList>(record.at("stride"));
@@ -115,7 +115,8 @@ absl::StatusOr<Tensor> Compute(const Json& record) {
   return ConvTranspose(operands, std::get<ConvTransposeParameters>(parameters));
 }
 
-// The forum's get_output_size(w, k, p, s) as this project answers it: by resolving the problem. 0 when refused.
+// The forum's get_output_size(w, k, p, s) as this project answers it: by resolving the problem. 0
+// when refused.
 std::int64_t OutputSize(std::int64_t w, std::int64_t k, std::int64_t p, std::int64_t s) {
   const auto problem =
       ProblemOf({1, 1, w}, {1, 1, k}, ConvParameters{.stride = {s}, .padding = {p}});
@@ -135,11 +136,9 @@ std::vector<double> Row(const Json& list) { return list.get<std::vector<double>>
 TEST(SeedCases, AreAllHere) {
   std::map<std::string, int> kinds;
   for (const Json& record : Records()) ++kinds[record.at("kind")];
-  EXPECT_EQ(kinds, (std::map<std::string, int>{{"values", 13},
-                                               {"shape", 10},
-                                               {"scalar_function", 8},
-                                               {"error", 2},
-                                               {"law", 4}}));
+  EXPECT_EQ(kinds,
+            (std::map<std::string, int>{
+                {"values", 13}, {"shape", 10}, {"scalar_function", 8}, {"error", 2}, {"law", 4}}));
 }
 
 TEST(SeedCases, ValuesAreReproduced) {
@@ -184,7 +183,7 @@ TEST(SeedCases, ScalarFunctionsAreAnswered) {
       EXPECT_EQ(OutputSize(args[0], args[1], args[2], args[3]), expected);
     } else if (function == "get_lowest_padding(w,k,s)") {
       EXPECT_EQ(LowestPadding(args[0], args[1], args[2]), expected);
-    } else if (StartsWith("unique(get_lowest_padding(w,").Matches(function)) {
+    } else if (function.starts_with("unique(get_lowest_padding(w,")) {
       const bool five = function.find("w,5,2") != std::string::npos;
       EXPECT_TRUE(five || function.find("w,3,1") != std::string::npos) << function;
       std::set<std::int64_t> paddings;
@@ -223,18 +222,20 @@ TEST(SeedCases, StrideTwoPaddingTwoIsRefusedAndPaddingOneGivesTheTwoByTwo) {
   EXPECT_EQ(Compute(right)->shape(), (Shape{1, 1, 2, 2}));
 }
 
-// PyTorch refuses padding='same' with a stride; here it has the meaning that TensorFlow and ONNX give it.
+// PyTorch refuses padding='same' with a stride; here it has the meaning that TensorFlow and ONNX
+// give it.
 TEST(SeedCases, SameWithAStrideIsDefinedHere) {
   const Json record = Record("S002-4");
-  const auto problem = ProblemOf(
-      ToList<Shape>(record.at("input_shape")), ToList<Shape>(record.at("weight_shape")),
-      ConvParameters{.stride = ToList<AxisList>(record.at("stride")),
-                     .auto_pad = AutoPad::kSameUpper});
+  const auto problem =
+      ProblemOf(ToList<Shape>(record.at("input_shape")), ToList<Shape>(record.at("weight_shape")),
+                ConvParameters{.stride = ToList<AxisList>(record.at("stride")),
+                               .auto_pad = AutoPad::kSameUpper});
   ASSERT_TRUE(problem.ok()) << problem.status().ToString();
   EXPECT_EQ(problem->output_shape(), (Shape{16, 10, 8, 8}));
 }
 
-// "ConvTranspose will skip input pixels when the stride exceeds the kernel": it leaves output cells unreached instead.
+// "ConvTranspose will skip input pixels when the stride exceeds the kernel": it leaves output cells
+// unreached instead.
 TEST(SeedCases, AStrideBeyondTheKernelLeavesOutputsUnreachedAndSkipsNoInput) {
   const Json record = Record("S000-1");
   Json ones = record;
@@ -248,7 +249,8 @@ TEST(SeedCases, AStrideBeyondTheKernelLeavesOutputsUnreachedAndSkipsNoInput) {
   }
 }
 
-// "ConvTranspose2D will always use all of the pixels in the input": not once the padding reaches the kernel size.
+// "ConvTranspose2D will always use all of the pixels in the input": not once the padding reaches
+// the kernel size.
 TEST(SeedCases, PaddingOfTheKernelSizeDropsTransposedInput) {
   const Json record = Record("S000-3");
   EXPECT_THAT(ToDoubles(*Compute(record)), ElementsAre(0, 0, 0, 0));
@@ -293,8 +295,8 @@ TEST(SeedCases, TheLowestPaddingLiesBetweenItsBounds) {
   }
 }
 
-// TensorFlow's SAME gives ceil(width / stride) outputs, and its odd cell goes to the end: the symmetric padding has the
-// shape, not the values.
+// TensorFlow's SAME gives ceil(width / stride) outputs, and its odd cell goes to the end: the
+// symmetric padding has the shape, not the values.
 TEST(SeedCases, SameAndSymmetricPaddingDifferInValues) {
   const Json example = Record("S002-14").at("counterexample");
   const Tensor input = MakeTensor(DataType::kFloat32, {1, 1, 6}, Row(example.at("input")));
@@ -312,15 +314,16 @@ TEST(SeedCases, SameAndSymmetricPaddingDifferInValues) {
   EXPECT_EQ(ToDoubles(*symmetric), Row(example.at("symmetric_output")));
 }
 
-// "Conv2d and ConvTranspose2d are inverses of each other in regard to shapes": only where the stride divides.
+// "Conv2d and ConvTranspose2d are inverses of each other in regard to shapes": only where the
+// stride divides.
 TEST(SeedCases, ShapesInvertOnlyWithoutARemainder) {
   ASSERT_EQ(Record("S004-9").at("kind"), "law");
   EXPECT_EQ(OutputSize(27, 5, 0, 2), 12);
   EXPECT_EQ(OutputSize(28, 5, 0, 2), 12);
   for (const std::int64_t output_padding : {0, 1}) {
-    const auto problem = ProblemOf(
-        {1, 1, 12}, {1, 1, 5},
-        ConvTransposeParameters{.stride = {2}, .output_padding = {output_padding}});
+    const auto problem =
+        ProblemOf({1, 1, 12}, {1, 1, 5},
+                  ConvTransposeParameters{.stride = {2}, .output_padding = {output_padding}});
     ASSERT_TRUE(problem.ok());
     EXPECT_EQ(problem->output_shape()[2], 27 + output_padding);
   }
