@@ -65,42 +65,47 @@ void Tile(const GemmTile<T>& tile) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
 
   V sums[kTileRows][kVectors];
-  for (auto& row : sums) {
-    for (V& sum : row) sum = hn::Zero(d);
+  HWY_UNROLL(32) for (int i = 0; i < kTileRows; ++i) {
+    HWY_UNROLL(32) for (int v = 0; v < kVectors; ++v) sums[i][v] = hn::Zero(d);
   }
   const T* HWY_RESTRICT a = tile.a;
   const T* HWY_RESTRICT b = tile.b;
   for (std::int64_t k = 0; k < tile.depth; ++k) {
     V column[kVectors];
-    for (int v = 0; v < kVectors; ++v) column[v] = hn::LoadU(d, b + v * lanes);
-    for (int i = 0; i < kTileRows; ++i) {
+    HWY_UNROLL(32) for (int v = 0; v < kVectors; ++v) column[v] = hn::LoadU(d, b + v * lanes);
+    HWY_UNROLL(32) for (int i = 0; i < kTileRows; ++i) {
       const V weight = hn::Set(d, a[i]);
-      for (int v = 0; v < kVectors; ++v) sums[i][v] = MulAdd(d, weight, column[v], sums[i][v]);
+      HWY_UNROLL(32) for (int v = 0; v < kVectors; ++v) {
+        sums[i][v] = MulAdd(d, weight, column[v], sums[i][v]);
+      }
     }
     a += tile.a_stride;
     b += tile.b_stride;
   }
 
-  for (int i = 0; i < kTileRows; ++i) {
-    T* HWY_RESTRICT c = tile.c + i * tile.c_stride;
-    for (int v = 0; v < kVectors; ++v) {
-      const std::int64_t left = tile.columns - v * lanes;
-      if (left <= 0) break;
-      V sum = sums[i][v];
-      if (left >= lanes) {
+  if (tile.columns == kVectors * lanes) {
+    HWY_UNROLL(32) for (int i = 0; i < kTileRows; ++i) {
+      T* HWY_RESTRICT c = tile.c + i * tile.c_stride;
+      HWY_UNROLL(32) for (int v = 0; v < kVectors; ++v) {
+        V sum = sums[i][v];
         if (tile.accumulate) sum = hn::Add(hn::LoadU(d, c + v * lanes), sum);
         if (tile.bias != nullptr) sum = hn::Add(sum, hn::Set(d, tile.bias[i]));
         hn::StoreU(sum, d, c + v * lanes);
-        continue;
       }
-      HWY_ALIGN T edge[hn::MaxLanes(d)];
-      hn::Store(sum, d, edge);
-      for (std::int64_t j = 0; j < left; ++j) {
-        T value = edge[j];
-        if (tile.accumulate) value = c[v * lanes + j] + value;
-        if (tile.bias != nullptr) value = value + tile.bias[i];
-        c[v * lanes + j] = value;
-      }
+    }
+    return;
+  }
+  HWY_ALIGN T edge[kTileRows][kVectors * hn::MaxLanes(d)];
+  HWY_UNROLL(32) for (int i = 0; i < kTileRows; ++i) {
+    HWY_UNROLL(32) for (int v = 0; v < kVectors; ++v) {
+      hn::StoreU(sums[i][v], d, &edge[i][v * lanes]);
+    }
+  }
+  for (int i = 0; i < kTileRows; ++i) {
+    T* HWY_RESTRICT c = tile.c + i * tile.c_stride;
+    for (std::int64_t j = 0; j < tile.columns; ++j) {
+      const T sum = tile.accumulate ? c[j] + edge[i][j] : edge[i][j];
+      c[j] = tile.bias != nullptr ? sum + tile.bias[i] : sum;
     }
   }
 }
