@@ -1,0 +1,232 @@
+#include "server/convolution_service.h"
+
+#include <exception>
+#include <new>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "fmt/format.h"
+#include "grpcpp/grpcpp.h"
+#include "proto/status.h"
+
+namespace convserve {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// The one place where exceptions end.
+template <typename Step>
+absl::Status Guarded(Step&& step) {
+  try {
+    return step();
+  } catch (const std::bad_alloc&) {
+    absl::Status status = absl::ResourceExhaustedError("out of memory");
+    SetReason(status, "OUT_OF_MEMORY");
+    return status;
+  } catch (const std::exception& e) {
+    return absl::InternalError(e.what());
+  } catch (...) {
+    return absl::InternalError("unknown exception");
+  }
+}
+
+double Milliseconds(std::chrono::nanoseconds duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+}  // namespace
+
+// One call, from its arrival to OnDone:
+//
+//   Start (gRPC thread) -> Prepare (arena) -> [waits for bytes] -> Run (arena) -> Done
+//
+// Each stage either passes the call on or calls Done, as the last thing it does with `this`: after
+// that the call may be gone at any moment.
+template <typename Request, typename Response>
+class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
+ public:
+  Call(ConvolutionService& service, const char* method, grpc::CallbackServerContext* context,
+       const Request* request, Response* response)
+      : service_(service),
+        method_(method),
+        context_(*context),
+        request_(*request),
+        response_(*response),
+        place_(service.admission_) {}
+
+  void Start() {
+    const absl::Status status = Guarded([this] {
+      absl::Status entered = service_.admission_.Enter(place_);
+      if (entered.ok() && !kInline) service_.arena_.enqueue([this] { Prepare(); });
+      return entered;
+    });
+    if (!status.ok()) return Done(status);
+    if constexpr (kInline) Prepare();
+  }
+
+  void OnCancel() override {
+    stop_.request_stop();
+    service_.admission_.Withdraw(place_);
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  static constexpr bool kInline = std::is_same_v<Request, v1::DescribeRequest>;
+
+  void Prepare() {
+    bool granted = false;
+    const absl::Status status = Guarded([&] {
+      if (stop_.stop_requested()) return Stopped();
+      auto work = service_.handler_.Prepare(request_);
+      if (!work.ok()) return work.status();
+      const std::int64_t bytes = work->bytes;
+      work_.emplace(*std::move(work));
+      const auto reserved = service_.admission_.Reserve(
+          place_, bytes, [this](absl::Status ready) { Resume(std::move(ready)); });
+      granted = reserved.ok() && *reserved;
+      return reserved.status();
+    });
+    if (!status.ok()) return Done(status);
+    if (granted) Run();
+  }
+
+  void Resume(absl::Status status) {
+    if (status.ok()) {
+      status = Guarded([this] {
+        service_.arena_.enqueue([this] { Run(); });
+        return absl::OkStatus();
+      });
+    }
+    if (!status.ok()) Done(status);
+  }
+
+  void Run() {
+    Done(Guarded([this] {
+      if (stop_.stop_requested()) return Stopped();
+      absl::Status status;
+      // A thread that waits for its helpers must not take up another request meanwhile.
+      tbb::this_task_arena::isolate([&] {
+        status = service_.handler_.Run(*work_, request_, {arrival_, stop_.get_token()}, response_);
+      });
+      return status;
+    }));
+  }
+
+  void Done(absl::Status status) {
+    if (status.code() == absl::StatusCode::kCancelled) status = Stopped();
+    const absl::Status logged = Guarded([&] {
+      Log(status);
+      if (const auto delay = RetryDelayOf(status)) {
+        context_.AddTrailingMetadata("grpc-retry-pushback-ms", fmt::format("{}", delay->count()));
+      }
+      return absl::OkStatus();
+    });
+    grpc::Status sent(static_cast<grpc::StatusCode>(status.code()), "");
+    if (logged.ok()) {
+      (void)Guarded([&] {
+        sent = ToGrpc(status);
+        return absl::OkStatus();
+      });
+    }
+    Finish(std::move(sent));
+  }
+
+  absl::Status Stopped() const {
+    if (context_.deadline() <= std::chrono::system_clock::now()) {
+      return absl::DeadlineExceededError("the deadline passed before the result was ready");
+    }
+    return absl::CancelledError("the caller gave up");
+  }
+
+  void Log(const absl::Status& status) const {
+    const auto level =
+        status.code() == absl::StatusCode::kInternal ? spdlog::level::err : spdlog::level::info;
+    if (!service_.log_->should_log(level)) return;
+    const std::string code = absl::StatusCodeToString(status.code());
+    const double total = Milliseconds(Clock::now() - arrival_);
+    std::string what = work_ ? work_->plan.ToString() : "";
+    if constexpr (requires { response_.execution(); }) {
+      if (status.ok()) {
+        const auto& execution = response_.execution();
+        what += fmt::format(", queued {:.3f} ms, computed {:.3f} ms",
+                            static_cast<double>(execution.queue_nanoseconds()) / 1e6,
+                            static_cast<double>(execution.compute_nanoseconds()) / 1e6);
+      }
+    }
+    if (!status.ok())
+      what += fmt::format("{}{:?}", what.empty() ? "" : ": ", std::string(status.message()));
+    service_.log_->log(level, "{} {} {:.3f} ms {} {}", method_, code, total, context_.peer(), what);
+  }
+
+  ConvolutionService& service_;
+  const char* const method_;
+  grpc::CallbackServerContext& context_;
+  const Request& request_;
+  Response& response_;
+  const Clock::time_point arrival_ = Clock::now();
+  std::stop_source stop_;
+  std::optional<Work> work_;
+  Admission::Place place_;
+};
+
+ConvolutionService::ConvolutionService(Options options)
+    : handler_(std::move(options.handler)),
+      log_(std::move(options.log)),
+      admission_(options.admission),
+      arena_(options.threads, /*reserved_for_masters=*/0) {
+  arena_.initialize();
+}
+
+ConvolutionService::~ConvolutionService() = default;
+
+template <typename Request, typename Response>
+grpc::ServerUnaryReactor* ConvolutionService::Serve(const char* method,
+                                                    grpc::CallbackServerContext* context,
+                                                    const Request* request, Response* response) {
+  grpc::ServerUnaryReactor* reactor = nullptr;
+  const absl::Status status = Guarded([&] {
+    auto* call = new Call<Request, Response>(*this, method, context, request, response);
+    reactor = call;
+    call->Start();
+    return absl::OkStatus();
+  });
+  if (reactor == nullptr) {
+    reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status(static_cast<grpc::StatusCode>(status.code()), "out of memory"));
+  }
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ConvolutionService::Conv(grpc::CallbackServerContext* context,
+                                                   const v1::ConvRequest* request,
+                                                   v1::ConvResponse* response) {
+  return Serve("Conv", context, request, response);
+}
+
+grpc::ServerUnaryReactor* ConvolutionService::ConvTranspose(grpc::CallbackServerContext* context,
+                                                            const v1::ConvTransposeRequest* request,
+                                                            v1::ConvTransposeResponse* response) {
+  return Serve("ConvTranspose", context, request, response);
+}
+
+grpc::ServerUnaryReactor* ConvolutionService::Describe(grpc::CallbackServerContext* context,
+                                                       const v1::DescribeRequest* request,
+                                                       v1::DescribeResponse* response) {
+  return Serve("Describe", context, request, response);
+}
+
+grpc::ServerUnaryReactor* ConvolutionService::Explain(grpc::CallbackServerContext* context,
+                                                      const v1::ExplainRequest* request,
+                                                      v1::ExplainResponse* response) {
+  return Serve("Explain", context, request, response);
+}
+
+bool ConvolutionService::Drain(std::chrono::steady_clock::time_point deadline) {
+  admission_.Close();
+  return admission_.WaitUntilEmpty(deadline);
+}
+
+}  // namespace convserve

@@ -1,0 +1,192 @@
+#include "server/handler.h"
+
+#include <algorithm>
+#include <limits>
+#include <span>
+#include <utility>
+
+#include "convserve/v1/convolution.pb.h"
+#include "core/convolve.h"
+#include "core/describe.h"
+#include "core/explain.h"
+#include "fmt/format.h"
+#include "proto/convert.h"
+#include "proto/status.h"
+
+namespace convserve {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Room in a response for everything but the elements of its tensor: shape, execution, tags.
+constexpr std::int64_t kEnvelopeBytes = 1024;
+
+// What one listed contribution may take: in the response, and in memory beside it.
+constexpr std::int64_t kContributionBytes = 256;
+
+std::int64_t SaturatingAdd(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<std::int64_t>::max() : sum;
+}
+
+absl::Status WithLimitReason(absl::Status status) {
+  if (status.code() == absl::StatusCode::kResourceExhausted) SetReason(status, "REQUEST_LIMIT");
+  return status;
+}
+
+template <typename Request>
+bool WantsValues(const Request& request) {
+  return request.output_encoding() == v1::TENSOR_ENCODING_VALUES;
+}
+
+std::int64_t EncodedOutputBytes(const Problem& problem, bool as_values) {
+  if (!as_values) return problem.output_bytes();
+  constexpr std::int64_t kWireBytes = sizeof(double);
+  return problem.output_bytes() / SizeOf(problem.output_type()) * kWireBytes;
+}
+
+// What decoding `values` allocates beside the message.
+std::int64_t DecodedBytes(const v1::Tensor& tensor) {
+  return tensor.values_size() * SizeOf(FromProto(tensor.data_type()));
+}
+
+template <typename Request>
+std::int64_t RequestBytes(const Request& request) {
+  return static_cast<std::int64_t>(request.ByteSizeLong()) + DecodedBytes(request.input()) +
+         DecodedBytes(request.weight()) + DecodedBytes(request.bias());
+}
+
+template <typename Request, typename Response>
+absl::Status RunTensors(const Work& work, const Request& request, const RunContext& context,
+                        Response& response) {
+  const auto start = Clock::now();
+  const Problem& problem = work.plan.problem();
+  const DecodedOperands decoded(request);
+  const auto size = static_cast<std::size_t>(problem.output_bytes());
+  const auto execute = [&](std::byte* output) {
+    return Execute(work.plan, decoded.operands(), {output, size}, context.stop);
+  };
+
+  v1::Tensor& output = *response.mutable_output();
+  absl::Status status;
+  if (WantsValues(request)) {
+    Tensor tensor(problem.output_type(), problem.output_shape());
+    status = execute(tensor.data());
+    if (!status.ok()) return status;
+    output = ToProto(tensor.view(), TensorEncoding::kValues);
+  } else {
+    output.set_data_type(ToProto(problem.output_type()));
+    output.mutable_shape()->Assign(problem.output_shape().begin(), problem.output_shape().end());
+    output.mutable_data()->resize(size);
+    status = execute(reinterpret_cast<std::byte*>(output.mutable_data()->data()));
+    if (!status.ok()) return status;
+  }
+  *response.mutable_execution() =
+      ToProto(Execution{.algorithm = std::string(work.plan.algorithm_name()),
+                        .instruction_set = std::string(InstructionSet()),
+                        .queue = start - context.arrival,
+                        .compute = Clock::now() - start});
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Handler::Handler(Options options)
+    : options_(std::move(options)),
+      limits_{.max_output_bytes = options_.max_message_bytes - kEnvelopeBytes,
+              .max_multiply_adds = options_.max_multiply_adds},
+      max_contributions_(std::clamp<std::int64_t>(
+          (options_.max_message_bytes - kEnvelopeBytes) / kContributionBytes, 1,
+          kMaxContributions)) {}
+
+template <typename Request>
+absl::StatusOr<Plan> Handler::PlanOf(const Request& request) const {
+  auto problem = MakeProblem(FromProto(request), limits_);
+  if (!problem.ok()) return WithLimitReason(problem.status());
+  return MakePlan(*std::move(problem), options_.algorithm);
+}
+
+template <typename Request>
+absl::StatusOr<Work> Handler::PrepareTensors(const Request& request) const {
+  auto plan = PlanOf(request);
+  if (!plan.ok()) return plan.status();
+  const Problem& problem = plan->problem();
+  const bool as_values = WantsValues(request);
+  const std::int64_t encoded = EncodedOutputBytes(problem, as_values);
+  if (encoded > limits_.max_output_bytes) {
+    return WithLimitReason(absl::ResourceExhaustedError(
+        fmt::format("output: expected at most {} bytes, got {} ({} as values)",
+                    limits_.max_output_bytes, encoded, ToString(problem.output_shape()))));
+  }
+  std::int64_t bytes = RequestBytes(request) + encoded;
+  if (as_values) bytes += problem.output_bytes();
+  bytes = SaturatingAdd(bytes, plan->workspace_bytes());
+  return Work{*std::move(plan), bytes};
+}
+
+absl::StatusOr<Work> Handler::Prepare(const v1::ConvRequest& request) const {
+  return PrepareTensors(request);
+}
+
+absl::StatusOr<Work> Handler::Prepare(const v1::ConvTransposeRequest& request) const {
+  return PrepareTensors(request);
+}
+
+absl::StatusOr<Work> Handler::Prepare(const v1::DescribeRequest& request) const {
+  auto plan = PlanOf(request);
+  if (!plan.ok()) return plan.status();
+  return Work{*std::move(plan), 0};
+}
+
+absl::StatusOr<Work> Handler::Prepare(const v1::ExplainRequest& request) const {
+  auto plan = PlanOf(request);
+  if (!plan.ok()) return plan.status();
+  const std::int64_t message =
+      request.has_conv() ? RequestBytes(request.conv()) : RequestBytes(request.conv_transpose());
+  return Work{*std::move(plan), message + 2 * max_contributions_ * kContributionBytes};
+}
+
+absl::Status Handler::Run(const Work& work, const v1::ConvRequest& request,
+                          const RunContext& context, v1::ConvResponse& response) const {
+  return RunTensors(work, request, context, response);
+}
+
+absl::Status Handler::Run(const Work& work, const v1::ConvTransposeRequest& request,
+                          const RunContext& context, v1::ConvTransposeResponse& response) const {
+  return RunTensors(work, request, context, response);
+}
+
+absl::Status Handler::Run(const Work& work, const v1::DescribeRequest&, const RunContext&,
+                          v1::DescribeResponse& response) const {
+  const Problem& problem = work.plan.problem();
+  Description description{.operation = problem.operation(),
+                          .output_shape = problem.output_shape(),
+                          .output_type = problem.output_type(),
+                          .axes = {},
+                          .multiply_adds = problem.multiply_adds(),
+                          .input_bytes = problem.input_bytes(),
+                          .weight_bytes = problem.weight_bytes(),
+                          .output_bytes = problem.output_bytes(),
+                          .workspace_bytes = work.plan.workspace_bytes(),
+                          .algorithm = std::string(work.plan.algorithm_name())};
+  for (std::size_t axis = 0; axis < problem.axes().size(); ++axis) {
+    description.axes.push_back(DescribeAxis(problem, axis));
+  }
+  response = ToProto(description);
+  return absl::OkStatus();
+}
+
+absl::Status Handler::Run(const Work& work, const v1::ExplainRequest& request, const RunContext&,
+                          v1::ExplainResponse& response) const {
+  const DecodedOperands decoded(request);
+  const auto explanation =
+      Explain(work.plan.problem(),
+              absl::MakeConstSpan(request.output_index().data(),
+                                  static_cast<std::size_t>(request.output_index_size())),
+              decoded.explain_operands(), max_contributions_);
+  if (!explanation.ok()) return explanation.status();
+  response = ToProto(*explanation);
+  return absl::OkStatus();
+}
+
+}  // namespace convserve

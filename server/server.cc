@@ -1,0 +1,218 @@
+#include "server/server.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "core/convolve.h"
+#include "core/limits.h"
+#include "core/planner.h"
+#include "fmt/format.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/grpcpp.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "server/convolution_service.h"
+#include "server/listen.h"
+#include "server/machine.h"
+#include "spdlog/sinks/stdout_sinks.h"
+#include "tbb/global_control.h"
+
+namespace convserve {
+namespace {
+
+constexpr std::int64_t kMinMessageBytes = std::int64_t{64} << 10;
+constexpr int kMaxThreads = 1024;
+
+// After the drain only streams remain (health watchers, reflection): what they get to end by
+// themselves.
+constexpr std::chrono::milliseconds kLastCalls{100};
+
+absl::Status Out(std::string_view option, std::string_view expected, std::int64_t got) {
+  return absl::InvalidArgumentError(fmt::format("{}: expected {}, got {}", option, expected, got));
+}
+
+absl::Status CheckRanges(const ServerOptions& options) {
+  if (options.threads < 0 || options.threads > kMaxThreads) {
+    return Out("--threads", fmt::format("0 to {}", kMaxThreads), options.threads);
+  }
+  if (options.max_message_bytes < kMinMessageBytes ||
+      options.max_message_bytes > kMaxMessageBytes) {
+    return Out("--max-message-bytes", fmt::format("{} to {}", kMinMessageBytes, kMaxMessageBytes),
+               options.max_message_bytes);
+  }
+  if (options.max_multiply_adds < 1) {
+    return Out("--max-multiply-adds", "at least 1", options.max_multiply_adds);
+  }
+  if (options.memory_limit < 0) return Out("--memory-limit", "at least 0", options.memory_limit);
+  if (options.max_requests < 1) return Out("--max-requests", "at least 1", options.max_requests);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<spdlog::logger>> MakeLogger(const std::string& level) {
+  const auto parsed = spdlog::level::from_str(level);
+  if (parsed == spdlog::level::off && level != "off") {
+    return absl::InvalidArgumentError(fmt::format(
+        "--log-level: expected trace, debug, info, warning, error, critical or off, got {}",
+        level));
+  }
+  auto log = std::make_shared<spdlog::logger>("convserve",
+                                              std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  log->set_level(parsed);
+  log->flush_on(spdlog::level::info);
+  return log;
+}
+
+// Honours CONVSERVE_ISA; core reads CONVSERVE_ALGORITHM.
+absl::Status ForceFromEnvironment() {
+  const char* name = std::getenv("CONVSERVE_ISA");
+  if (name == nullptr || *name == '\0') return absl::OkStatus();
+  const absl::Status status = ForceInstructionSet(name);
+  return status.ok() ? status
+                     : absl::Status(status.code(), fmt::format("CONVSERVE_ISA: {}",
+                                                               std::string(status.message())));
+}
+
+void SetUpGrpcOnce() {
+  static const bool done = [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    return true;
+  }();
+  (void)done;
+}
+
+void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
+  builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
+  // Two servers must not share a port unawares.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // gRPC expands a compressed message before it looks at any limit.
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+  // A quota below what admitted requests need would break them.
+  grpc::ResourceQuota quota("convserve");
+  quota.Resize(
+      static_cast<std::size_t>(std::max(options.memory_limit, 4 * options.max_message_bytes)));
+  builder.SetResourceQuota(quota);
+}
+
+// Fills in what was left to the machine.
+ServerOptions Resolve(ServerOptions options) {
+  if (options.threads == 0) options.threads = Processors();
+  if (options.memory_limit == 0) options.memory_limit = MemoryBytes() / 2;
+  return options;
+}
+
+}  // namespace
+
+struct Server::Parts {
+  explicit Parts(const ServerOptions& resolved, std::string algorithm,
+                 std::shared_ptr<spdlog::logger> logger)
+      : options(resolved),
+        log(std::move(logger)),
+        parallelism(tbb::global_control::max_allowed_parallelism,
+                    static_cast<std::size_t>(std::max(options.threads, Processors()) + 1)),
+        service(
+            {.handler = {.max_message_bytes = options.max_message_bytes,
+                         .max_multiply_adds = options.max_multiply_adds,
+                         .algorithm = std::move(algorithm)},
+             .admission = {.memory_bytes = options.memory_limit, .requests = options.max_requests},
+             .threads = options.threads,
+             .log = log}) {}
+
+  const ServerOptions options;
+  const std::shared_ptr<spdlog::logger> log;
+  // More threads than processors are granted too.
+  const tbb::global_control parallelism;
+  ConvolutionService service;
+  std::vector<std::string> addresses;
+  std::unique_ptr<grpc::Server> server;
+
+  std::once_flag shut_down;
+  std::mutex mutex;
+  std::condition_variable ended;
+  bool has_ended = false;
+};
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& requested) {
+  if (const absl::Status status = CheckRanges(requested); !status.ok()) return status;
+  auto log = MakeLogger(requested.log_level);
+  if (!log.ok()) return log.status();
+  auto algorithm = ForcedAlgorithm();
+  if (!algorithm.ok()) return algorithm.status();
+  if (const absl::Status status = ForceFromEnvironment(); !status.ok()) return status;
+  for (const std::string& address : requested.listen) {
+    if (const absl::Status status = CheckAddress(address); !status.ok()) return status;
+  }
+
+  SetUpGrpcOnce();
+  const ServerOptions options = Resolve(requested);
+  auto parts = std::make_unique<Parts>(options, *algorithm, *log);
+  grpc::ServerBuilder builder;
+  Configure(builder, options);
+  builder.RegisterService(&parts->service);
+  std::vector<int> ports(options.listen.size());
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    builder.AddListeningPort(options.listen[i], grpc::InsecureServerCredentials(), &ports[i]);
+  }
+  parts->server = builder.BuildAndStart();
+  if (parts->server == nullptr) {
+    return absl::FailedPreconditionError(
+        fmt::format("cannot listen on {}", fmt::join(options.listen, ", ")));
+  }
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    parts->addresses.push_back(WithPort(options.listen[i], ports[i]));
+  }
+  parts->server->GetHealthCheckService()->SetServingStatus(
+      v1::ConvolutionService::service_full_name(), true);
+  parts->log->info(
+      "serving on {}; instruction set {}, {} threads, algorithm {}, messages up to {} bytes, {} "
+      "multiply-adds a request, {} requests and {} bytes at a time",
+      fmt::join(parts->addresses, ", "), InstructionSet(), options.threads,
+      algorithm->empty() ? "by plan" : *algorithm, options.max_message_bytes,
+      options.max_multiply_adds, options.max_requests, options.memory_limit);
+  return std::unique_ptr<Server>(new Server(std::move(parts)));
+}
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Server::~Server() { Shutdown(std::chrono::milliseconds(0)); }
+
+const std::vector<std::string>& Server::addresses() const { return parts_->addresses; }
+
+std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
+  grpc::ChannelArguments arguments;
+  const int limit = static_cast<int>(parts_->options.max_message_bytes);
+  arguments.SetMaxReceiveMessageSize(limit);
+  arguments.SetMaxSendMessageSize(limit);
+  return parts_->server->InProcessChannel(arguments);
+}
+
+void Server::Shutdown(std::chrono::milliseconds drain) {
+  std::call_once(parts_->shut_down, [&] {
+    parts_->log->info("shutting down, accepted requests have {} ms to finish", drain.count());
+    parts_->server->GetHealthCheckService()->Shutdown();
+    const bool finished = parts_->service.Drain(std::chrono::steady_clock::now() + drain);
+    if (!finished) parts_->log->warn("the time to finish is over, cancelling what remains");
+    const auto last_calls = finished ? kLastCalls : std::chrono::milliseconds(0);
+    parts_->server->Shutdown(std::chrono::system_clock::now() + last_calls);
+    parts_->server->Wait();
+    // Cancelled requests end when their kernels notice.
+    parts_->service.Drain(std::chrono::steady_clock::time_point::max());
+    parts_->log->info("stopped");
+    const std::lock_guard lock(parts_->mutex);
+    parts_->has_ended = true;
+    parts_->ended.notify_all();
+  });
+}
+
+void Server::Wait() {
+  std::unique_lock lock(parts_->mutex);
+  parts_->ended.wait(lock, [this] { return parts_->has_ended; });
+}
+
+}  // namespace convserve

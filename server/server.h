@@ -1,0 +1,90 @@
+// The convserve server: from options to a running service and back to nothing.
+//
+//   auto server = Server::Start({.listen = {"127.0.0.1:0"}});
+//   if (!server.ok()) return server.status();
+//   std::puts((*server)->addresses()[0].c_str());  // 127.0.0.1:43121
+//   (*server)->Shutdown(std::chrono::seconds(30));
+//
+// A server without addresses is legal: it is then reached through InProcessChannel() alone.
+#ifndef CONVSERVE_SERVER_SERVER_H_
+#define CONVSERVE_SERVER_SERVER_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace grpc {
+class Channel;
+}
+
+namespace convserve {
+
+struct ServerOptions {
+  // "HOST:PORT" (port 0: the system chooses one), "[IPV6]:PORT" or "unix:PATH".
+  std::vector<std::string> listen;
+
+  // Threads that compute; 0 means one for each processor that this process may use. At most 1024.
+  int threads = 0;
+
+  // The longest message that is received or sent, in bytes: 64 KiB to kMaxMessageBytes.
+  std::int64_t max_message_bytes = std::int64_t{256} << 20;
+
+  // The most multiply-adds that one request may ask for: a bound on time.
+  std::int64_t max_multiply_adds = std::int64_t{1} << 44;
+
+  // The bytes of tensors and workspaces that all requests in progress may hold together; 0 means
+  // half of the memory of the machine or of the container. A request that needs more than all of it
+  // is refused.
+  std::int64_t memory_limit = 0;
+
+  // Requests that are accepted at a time, computing or waiting; further ones are refused at once.
+  int max_requests = 256;
+
+  // "trace", "debug", "info", "warning", "error", "critical" or "off"; to standard error.
+  std::string log_level = "off";
+};
+
+class Server {
+ public:
+  // A server that answers on every address of `options.listen`.
+  //
+  // INVALID_ARGUMENT for an option out of its range, an address that does not parse, or a value of
+  // CONVSERVE_ALGORITHM or CONVSERVE_ISA that names nothing; FAILED_PRECONDITION when an address
+  // cannot be had (in use, no permission, a file in the way) or the machine lacks the forced
+  // instruction set. Nothing is left running then.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options);
+
+  // As Shutdown(0).
+  ~Server();
+
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Where the server answers, in the order of `listen`, with the ports that were chosen.
+  const std::vector<std::string>& addresses() const;
+
+  // A channel into this server without a socket. It may outlive the server; calls then fail.
+  std::shared_ptr<grpc::Channel> InProcessChannel();
+
+  // Stops: health turns NOT_SERVING, new requests are refused with UNAVAILABLE, accepted ones have
+  // `drain` to finish; those that remain are cancelled. Returns when nothing runs any more.
+  // Thread-safe; calls after the first wait for the same end.
+  void Shutdown(std::chrono::milliseconds drain);
+
+  // Returns once Shutdown is complete. Thread-safe.
+  void Wait();
+
+ private:
+  struct Parts;
+  explicit Server(std::unique_ptr<Parts> parts);
+
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace convserve
+
+#endif  // CONVSERVE_SERVER_SERVER_H_
