@@ -1,0 +1,59 @@
+// convserve: serves until a signal says to stop. See `convserve --help`.
+#include <grpc/support/log.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "server/options.h"
+#include "server/server.h"
+
+namespace {
+
+// Blocks the signals that stop the server, in this thread and all that it starts, so that they can
+// be waited for.
+sigset_t BlockStopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+void EndAtNextSignal(const sigset_t& signals) {
+  for (const int number : {SIGTERM, SIGINT}) {
+    signal(number, [](int n) { _exit(128 + n); });
+  }
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto parsed = convserve::ParseCommandLine(argc, argv, std::cout, std::cerr);
+  if (const auto* exit = std::get_if<convserve::ExitCode>(&parsed)) return exit->value;
+  const auto& line = std::get<convserve::CommandLine>(parsed);
+
+  const sigset_t signals = BlockStopSignals();
+  // What gRPC says on standard error repeats our own messages; GRPC_VERBOSITY asks for it.
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
+  auto server = convserve::Server::Start(line.server);
+  if (!server.ok()) {
+    std::cerr << "convserve: " << server.status().message() << '\n';
+    return absl::IsInvalidArgument(server.status()) ? 2 : 1;
+  }
+  for (const std::string& address : (*server)->addresses()) {
+    std::cout << "listening on " << address << std::endl;
+  }
+
+  int number = 0;
+  sigwait(&signals, &number);
+  EndAtNextSignal(signals);
+  (*server)->Shutdown(line.drain);
+}
