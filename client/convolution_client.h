@@ -1,0 +1,135 @@
+// Calls a convserve server from C++: tensors in, tensors out.
+//
+//   convserve::ConvolutionClient client("localhost:50051");
+//   absl::StatusOr<convserve::ConvResult> result = client.Conv({input.view(), weight.view()},
+//   {.padding = {1}});
+//
+// Targets are those of gRPC: `host:port`, `dns:///host:port`, `ipv4:10.0.0.1:50051,10.0.0.2:50051`,
+// `unix:/path`. Calls are spread over all addresses that a target names, in turn. The connection is
+// made with the first call, kept alive, and made again when it breaks.
+//
+// Every call has a deadline. The operation is pure, so a call that fails with UNAVAILABLE, or with
+// RESOURCE_EXHAUSTED because the server is busy, is tried again with growing, randomised pauses
+// until it succeeds, the attempts are used up, or the deadline comes.
+//
+// Errors
+//   INVALID_ARGUMENT     the server refused the request; ViolationsOf(status) lists the fields
+//   (core/violation.h) RESOURCE_EXHAUSTED   too large for a message (refused here, nothing is
+//   sent), too large for the server, or it is busy DEADLINE_EXCEEDED    the call's time is over
+//   CANCELLED            a stop was requested
+//   UNAVAILABLE          no server can be reached, or it is shutting down
+//   INTERNAL             the server's answer makes no sense
+//
+// Thread safety: one client serves any number of threads.
+#ifndef CONVSERVE_CLIENT_CONVOLUTION_CLIENT_H_
+#define CONVSERVE_CLIENT_CONVOLUTION_CLIENT_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "core/convolve.h"
+#include "core/explain.h"
+#include "core/limits.h"
+#include "core/parameters.h"
+#include "core/problem.h"
+#include "core/tensor.h"
+#include "proto/results.h"
+
+namespace grpc {
+class Channel;
+}
+
+namespace convserve {
+
+struct ClientOptions {
+  // The deadline of calls that state none.
+  std::chrono::milliseconds timeout = std::chrono::minutes(1);
+
+  // The largest request and response. Values above kMaxMessageBytes mean kMaxMessageBytes.
+  std::int64_t max_message_bytes = kMaxMessageBytes;
+
+  // How often a call is tried in all, 1 to 5; and the pause before the second attempt, which
+  // doubles from there up to twenty times itself.
+  int max_attempts = 5;
+  std::chrono::milliseconds initial_backoff = std::chrono::milliseconds(100);
+
+  // How long a connection with calls in flight may be silent before it is probed, and how long the
+  // answer may take.
+  std::chrono::milliseconds keepalive_time = std::chrono::minutes(1);
+  std::chrono::milliseconds keepalive_timeout = std::chrono::seconds(20);
+};
+
+struct CallOptions {
+  // Nothing: ClientOptions::timeout.
+  std::optional<std::chrono::milliseconds> timeout;
+
+  // Requesting a stop cancels the call, here and on the server.
+  std::stop_token stop;
+
+  // Wait for a server to come up, until the deadline, where otherwise the call would fail with
+  // UNAVAILABLE.
+  bool wait_for_ready = false;
+
+  // Conv and ConvTranspose: the element type of the output. kUnspecified: by the types of input and
+  // weight.
+  DataType output_type = DataType::kUnspecified;
+};
+
+struct ConvResult {
+  Tensor output;
+  Execution execution;
+};
+
+enum class ServingStatus { kUnknown, kServing, kNotServing };
+
+class ConvolutionClient {
+ public:
+  explicit ConvolutionClient(const std::string& target, const ClientOptions& options = {});
+
+  // Over a channel that the caller made. Of `options` only the timeout and the message size apply:
+  // the rest belongs to the channel.
+  explicit ConvolutionClient(std::shared_ptr<grpc::Channel> channel,
+                             const ClientOptions& options = {});
+
+  ConvolutionClient(ConvolutionClient&&) noexcept;
+  ConvolutionClient& operator=(ConvolutionClient&&) noexcept;
+  ~ConvolutionClient();
+
+  // The operations, as core/convolve.h and core/problem.h define them. Operands are only read.
+  absl::StatusOr<ConvResult> Conv(const Operands& operands, const ConvParameters& parameters = {},
+                                  const CallOptions& options = {}) const;
+  absl::StatusOr<ConvResult> ConvTranspose(const Operands& operands,
+                                           const ConvTransposeParameters& parameters = {},
+                                           const CallOptions& options = {}) const;
+
+  // What follows from shapes and parameters alone. `spec.output_type` counts, not CallOptions'.
+  absl::StatusOr<Description> Describe(const ProblemSpec& spec,
+                                       const CallOptions& options = {}) const;
+
+  // Where output[output_index] comes from. `spec` states shapes and types, `operands` the elements
+  // that there are.
+  absl::StatusOr<Explanation> Explain(const ProblemSpec& spec,
+                                      absl::Span<const std::int64_t> output_index,
+                                      const ExplainOperands& operands = {},
+                                      const CallOptions& options = {}) const;
+
+  // Whether the server, or one service of it, takes calls. NOT_FOUND for a service that it does not
+  // have.
+  absl::StatusOr<ServingStatus> Health(const std::string& service = "",
+                                       const CallOptions& options = {}) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace convserve
+
+#endif  // CONVSERVE_CLIENT_CONVOLUTION_CLIENT_H_
