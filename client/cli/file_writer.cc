@@ -1,0 +1,61 @@
+#include "client/cli/file_writer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+#include "fmt/format.h"
+
+namespace convserve::cli {
+namespace {
+
+absl::Status SystemError() { return absl::ErrnoToStatus(errno, "cannot be written"); }
+
+absl::Status WriteAll(int fd, std::initializer_list<std::string_view> parts) {
+  for (std::string_view part : parts) {
+    while (!part.empty()) {
+      const ssize_t count = write(fd, part.data(), part.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return SystemError();
+      part.remove_prefix(static_cast<std::size_t>(count));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The mode that a new file gets: 0666 less the umask, or that of the file it replaces.
+mode_t ModeFor(const struct stat* old) {
+  if (old != nullptr) return old->st_mode & 07777;
+  const mode_t mask = umask(0);
+  umask(mask);
+  return 0666 & ~mask;
+}
+
+}  // namespace
+
+absl::Status WriteFile(const std::string& path, std::initializer_list<std::string_view> parts) {
+  struct stat old;
+  const bool exists = stat(path.c_str(), &old) == 0;
+  if (exists && !S_ISREG(old.st_mode)) {
+    const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return SystemError();
+    const absl::Status status = WriteAll(fd, parts);
+    close(fd);
+    return status;
+  }
+  std::string temporary = fmt::format("{}.XXXXXX", path);
+  const int fd = mkstemp(temporary.data());
+  if (fd < 0) return SystemError();
+  absl::Status status = WriteAll(fd, parts);
+  if (status.ok() && fchmod(fd, ModeFor(exists ? &old : nullptr)) != 0) status = SystemError();
+  if (close(fd) != 0 && status.ok()) status = SystemError();
+  if (status.ok() && std::rename(temporary.c_str(), path.c_str()) != 0) status = SystemError();
+  if (!status.ok()) unlink(temporary.c_str());
+  return status;
+}
+
+}  // namespace convserve::cli

@@ -1,0 +1,184 @@
+#include "client/cli/npz.h"
+
+#include <zip.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "client/cli/byte_reader.h"
+#include "client/cli/npy.h"
+#include "fmt/format.h"
+
+namespace convserve::cli {
+namespace {
+
+// Deflate cannot do better: 258 bytes from 2 bits. What claims to is lying.
+constexpr std::uint64_t kMaxExpansion = 1032;
+
+struct Discard {
+  void operator()(zip_t* archive) const { zip_discard(archive); }
+  void operator()(zip_file_t* file) const { zip_fclose(file); }
+};
+using Archive = std::unique_ptr<zip_t, Discard>;
+using MemberFile = std::unique_ptr<zip_file_t, Discard>;
+
+std::string OpenError(int code) {
+  zip_error_t error;
+  zip_error_init_with_code(&error, code);
+  std::string message = zip_error_strerror(&error);
+  zip_error_fini(&error);
+  return message;
+}
+
+class MemberReader : public ByteReader {
+ public:
+  MemberReader(MemberFile file, std::int64_t size) : file_(std::move(file)), remaining_(size) {}
+
+  absl::StatusOr<std::size_t> Read(std::span<std::byte> buffer) override {
+    std::size_t done = 0;
+    while (done < buffer.size()) {
+      const zip_int64_t count = zip_fread(file_.get(), buffer.data() + done, buffer.size() - done);
+      if (count < 0) {
+        return absl::DataLossError(
+            fmt::format("is a damaged archive: {}", zip_file_strerror(file_.get())));
+      }
+      if (count == 0) break;
+      done += static_cast<std::size_t>(count);
+    }
+    remaining_ -= static_cast<std::int64_t>(done);
+    return done;
+  }
+  std::int64_t remaining() const override { return remaining_; }
+
+ private:
+  MemberFile file_;
+  std::int64_t remaining_;
+};
+
+// The names without ".npy", as NumPy shows them.
+std::string MemberNames(zip_t* archive) {
+  constexpr zip_int64_t kMost = 20;
+  const zip_int64_t count = zip_get_num_entries(archive, 0);
+  std::vector<std::string> names;
+  for (zip_int64_t i = 0; i < std::min(count, kMost); ++i) {
+    const char* name = zip_get_name(archive, static_cast<zip_uint64_t>(i), 0);
+    std::string_view text = name == nullptr ? "?" : name;
+    if (text.ends_with(".npy")) text.remove_suffix(4);
+    names.emplace_back(text);
+  }
+  std::string list = fmt::format("{}", fmt::join(names, ", "));
+  if (count > kMost) list += fmt::format(" and {} more", count - kMost);
+  return list.empty() ? "nothing" : list;
+}
+
+absl::StatusOr<zip_uint64_t> FindMember(zip_t* archive, std::string_view member) {
+  if (member.empty()) {
+    if (zip_get_num_entries(archive, 0) == 1) return zip_uint64_t{0};
+    return absl::NotFoundError(
+        fmt::format("needs the name of an array behind a colon, FILE.npz:NAME; it holds {}",
+                    MemberNames(archive)));
+  }
+  for (const std::string& name : {fmt::format("{}.npy", member), std::string(member)}) {
+    const zip_int64_t index = zip_name_locate(archive, name.c_str(), 0);
+    if (index >= 0) return static_cast<zip_uint64_t>(index);
+  }
+  return absl::NotFoundError(
+      fmt::format("has no array \"{}\"; it holds {}", member, MemberNames(archive)));
+}
+
+// What the archive says of a member, checked for sense. Returns its expanded size.
+absl::StatusOr<std::int64_t> CheckMember(zip_t* archive, zip_uint64_t index) {
+  zip_stat_t info;
+  zip_stat_init(&info);
+  constexpr zip_uint64_t kNeeded =
+      ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
+  if (zip_stat_index(archive, index, 0, &info) != 0 || (info.valid & kNeeded) != kNeeded) {
+    return absl::DataLossError("is a damaged archive: a member's sizes are missing");
+  }
+  if (info.encryption_method != ZIP_EM_NONE) {
+    return absl::UnimplementedError("is encrypted");
+  }
+  if (info.comp_method != ZIP_CM_STORE && info.comp_method != ZIP_CM_DEFLATE) {
+    return absl::UnimplementedError(fmt::format(
+        "uses compression method {}: expected stored or deflated members", info.comp_method));
+  }
+  if (info.size > static_cast<zip_uint64_t>(kMaxFileBytes)) {
+    return absl::ResourceExhaustedError(
+        fmt::format("expands to {} bytes: expected at most {}", info.size, kMaxFileBytes));
+  }
+  if (info.size > info.comp_size * kMaxExpansion + kMaxExpansion) {
+    return absl::DataLossError(fmt::format("is a damaged archive: {} bytes cannot expand to {}",
+                                           info.comp_size, info.size));
+  }
+  return static_cast<std::int64_t>(info.size);
+}
+
+}  // namespace
+
+absl::StatusOr<Tensor> ReadNpz(const std::string& path, std::string_view member) {
+  // libzip's own complaints about folders and missing files are less clear.
+  if (absl::StatusOr<std::unique_ptr<ByteReader>> file = OpenFile(path); !file.ok()) {
+    return file.status();
+  }
+  int error = 0;
+  Archive archive(zip_open(path.c_str(), ZIP_RDONLY, &error));
+  if (archive == nullptr) {
+    return absl::DataLossError(fmt::format("is not a .npz file: {}", OpenError(error)));
+  }
+  absl::StatusOr<zip_uint64_t> index = FindMember(archive.get(), member);
+  if (!index.ok()) return index.status();
+  absl::StatusOr<std::int64_t> size = CheckMember(archive.get(), *index);
+  if (!size.ok()) return size.status();
+  MemberFile file(zip_fopen_index(archive.get(), *index, 0));
+  if (file == nullptr) {
+    return absl::DataLossError(
+        fmt::format("is a damaged archive: {}", zip_strerror(archive.get())));
+  }
+  MemberReader reader(std::move(file), *size);
+  absl::StatusOr<Tensor> tensor = ReadNpy(reader);
+  if (!tensor.ok()) return tensor;
+  // The end is where libzip compares the checksum; and there must be no byte beyond it.
+  std::byte beyond{};
+  absl::StatusOr<std::size_t> count = reader.Read(std::span(&beyond, 1));
+  if (!count.ok()) return count.status();
+  if (*count != 0) {
+    return absl::DataLossError("is a damaged archive: a member is longer than the archive says");
+  }
+  return tensor;
+}
+
+absl::Status WriteNpz(const std::string& path, std::string_view member, const TensorView& tensor) {
+  std::string header = NpyHeader(tensor.data_type, tensor.shape);
+  const std::optional<std::int64_t> bytes = ByteCount(tensor.data_type, tensor.shape);
+  const zip_buffer_fragment_t fragments[] = {
+      {reinterpret_cast<zip_uint8_t*>(header.data()), header.size()},
+      // libzip does not write to it; its type has no const.
+      {reinterpret_cast<zip_uint8_t*>(const_cast<std::byte*>(tensor.data)),
+       static_cast<zip_uint64_t>(bytes.value_or(0))}};
+  int error = 0;
+  Archive archive(zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &error));
+  if (archive == nullptr) {
+    return absl::UnknownError(fmt::format("cannot be written: {}", OpenError(error)));
+  }
+  const auto failed = [&archive] {
+    return absl::UnknownError(fmt::format("cannot be written: {}", zip_strerror(archive.get())));
+  };
+  zip_source_t* const source = zip_source_buffer_fragment(archive.get(), fragments, 2, 0);
+  if (source == nullptr) return failed();
+  const std::string name = fmt::format("{}.npy", member);
+  const zip_int64_t index = zip_file_add(archive.get(), name.c_str(), source, ZIP_FL_ENC_UTF_8);
+  if (index < 0) {
+    zip_source_free(source);
+    return failed();
+  }
+  // 1980-01-01, the earliest that a zip file knows.
+  zip_file_set_dostime(archive.get(), static_cast<zip_uint64_t>(index), 0, 33, 0);
+  if (zip_close(archive.get()) != 0) return failed();
+  (void)archive.release();
+  return absl::OkStatus();
+}
+
+}  // namespace convserve::cli

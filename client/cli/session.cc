@@ -1,0 +1,60 @@
+#include "client/cli/session.h"
+
+#include "client/cli/exit_code.h"
+#include "core/limits.h"
+#include "fmt/format.h"
+#include "server/server.h"
+
+namespace convserve::cli {
+
+Session::Session(const Streams& streams, const Surroundings& surroundings)
+    : streams_(streams), surroundings_(surroundings) {}
+
+Session::~Session() {
+  client_.reset();
+  if (server_ != nullptr) server_->Shutdown(std::chrono::milliseconds(0));
+}
+
+absl::StatusOr<const ConvolutionClient*> Session::Client() {
+  if (client_ != nullptr) return client_.get();
+  if (!options_.embedded) {
+    client_ = std::make_unique<ConvolutionClient>(options_.server);
+    return client_.get();
+  }
+  ServerOptions server_options;
+  server_options.max_message_bytes = kMaxMessageBytes;
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(server_options);
+  if (!server.ok()) return About("--embedded", server.status());
+  server_ = *std::move(server);
+  client_ = std::make_unique<ConvolutionClient>(server_->InProcessChannel());
+  return client_.get();
+}
+
+CallOptions Session::call_options() const {
+  return {.timeout = options_.timeout, .stop = surroundings_.stop};
+}
+
+std::unique_ptr<Progress> Session::StartProgress() {
+  if (!surroundings_.show_progress) return nullptr;
+  return std::make_unique<Progress>(err());
+}
+
+absl::Status Session::Explained(const absl::Status& status) const {
+  const std::string message(status.message());
+  if (status.code() == absl::StatusCode::kUnavailable && !options_.embedded) {
+    return absl::UnavailableError(fmt::format(
+        "cannot reach a server at {} ({}); start one with `convserve`, or use --embedded",
+        options_.server, message));
+  }
+  if (status.code() == absl::StatusCode::kDeadlineExceeded) {
+    return absl::DeadlineExceededError(
+        fmt::format("no answer within {} s; see --timeout",
+                    static_cast<double>(options_.timeout.count()) / 1000));
+  }
+  if (status.code() == absl::StatusCode::kCancelled && surroundings_.stop.stop_requested()) {
+    return absl::CancelledError("interrupted");
+  }
+  return status;
+}
+
+}  // namespace convserve::cli
