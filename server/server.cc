@@ -12,6 +12,7 @@
 #include "core/limits.h"
 #include "core/planner.h"
 #include "fmt/format.h"
+#include "grpc/grpc.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -78,6 +79,9 @@ absl::Status ForceFromEnvironment() {
 
 void SetUpGrpcOnce() {
   static const bool done = [] {
+    // Held to the end of the process: when the last user leaves, gRPC 1.51 at times waits ten seconds
+    // for a thread of its own that nothing wakes.
+    grpc_init();
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     return true;
