@@ -43,19 +43,19 @@ struct Geometry {
   explicit Geometry(const Problem& problem);
 };
 
-// The input position that a coordinate in the padded input stands for; -1 for a zero.
+// The input position that a coordinate in the padded input stands for; -1 for a zero, and for
+// coordinates further out than the padding mode can reach.
 inline std::int64_t SourceIndex(PaddingMode mode, std::int64_t coordinate, std::int64_t size) {
   if (coordinate >= 0 && coordinate < size) return coordinate;
-  switch (mode) {
-    case PaddingMode::kReflect:
-      return coordinate < 0 ? -coordinate : 2 * (size - 1) - coordinate;
-    case PaddingMode::kReplicate:
-      return coordinate < 0 ? 0 : size - 1;
-    case PaddingMode::kCircular:
-      return coordinate < 0 ? coordinate + size : coordinate - size;
-    default:
-      return -1;
+  std::int64_t source = -1;
+  if (mode == PaddingMode::kReflect) {
+    source = coordinate < 0 ? -coordinate : 2 * (size - 1) - coordinate;
+  } else if (mode == PaddingMode::kReplicate) {
+    source = coordinate < 0 ? 0 : size - 1;
+  } else if (mode == PaddingMode::kCircular) {
+    source = coordinate < 0 ? coordinate + size : coordinate - size;
   }
+  return source < size ? source : -1;
 }
 
 }  // namespace convserve

@@ -1,19 +1,25 @@
 // Convolution as blocked matrix products, for both operations, every layout and every type.
 //
 // Per phase (core/phases.h), group and batch element: output [filters x columns] = weights *
-// patches (core/algorithms/patches.h). Weights are packed once; patches block by block into a
-// buffer that stays in the L2 cache, so nothing the size of the whole patch matrix ever exists. The
-// depth is cut into blocks of kDepthBlock; each block's sum starts at zero and is then added to the
-// total. That fixed order gives the same bits for any number of threads, tile shape or instruction
-// set, and loses less to rounding than one running sum.
+// patches (core/algorithms/patches.h). The patch matrix never exists as a whole: tile by tile its
+// rows are read from a copy of the part of the input that the tile meets
+// (core/algorithms/window.h), or, where that would copy or compute more, from patches packed for
+// the tile. Weights are read where they are when they lie in the order of the sum, else packed
+// once.
+//
+// The depth is cut into blocks of kDepthBlock; each block's sum starts at zero and is then added to
+// the total. That fixed order gives the same bits for any number of threads, tile shape or
+// instruction set, and loses less to rounding than one running sum.
 //
 // Integers use the float kernel: kDepthBlock products of 8-bit values stay below 2^24, where float
 // is exact; the block sums are added up in 64 bits.
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -22,6 +28,7 @@
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/border.h"
 #include "core/algorithms/patches.h"
+#include "core/algorithms/window.h"
 #include "core/convert.h"
 #include "core/geometry.h"
 #include "core/kernels/gemm_kernel.h"
@@ -33,27 +40,72 @@ namespace {
 
 static_assert(kDepthBlock * 255 * 255 < 1 << 24, "integer block sums must be exact in float");
 
-// Bytes of one packed block of patches: half of a usual L2 cache.
-constexpr std::int64_t kPatchBytes = 192 * 1024;
-// Filters in one task when sums cannot go to the output directly.
-constexpr std::int64_t kSumRows = 96;
+// Elements of the buffer that holds a window or packed patches: what fits the L2 cache beside
+// weights and outputs.
+template <typename T>
+constexpr std::int64_t kBufferSize = std::int64_t{256 * 1024} / std::int64_t{sizeof(T)};
+// Sums of one task that cannot go to the output directly.
+constexpr std::int64_t kSumsSize = 64 * 1024;
+// Columns of a tile at most.
+constexpr std::int64_t kMaxColumns = 2048;
 // Tasks wanted, so that many threads find work.
 constexpr std::int64_t kWantedTasks = 16;
+// Multiply-adds in the time that one element is copied, about; only weighs one way of copying
+// against another.
+constexpr std::int64_t kProductsPerCopy = 16;
 
 constexpr std::int64_t CeilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-// Scratch of one thread, kept between runs: block of patches, sums of one task, one tile.
+// Scratch of one thread, kept between runs.
 template <typename T, typename Sum>
 struct Scratch {
-  static constexpr std::int64_t kMaxColumns = kPatchBytes / (kDepthBlock * std::int64_t{sizeof(T)});
-
-  std::vector<T> patches = std::vector<T>(kPatchBytes / sizeof(T));
-  std::vector<Sum> sums = std::vector<Sum>(static_cast<std::size_t>(kSumRows * kMaxColumns));
+  // Kernels read a full tile of columns also where fewer are left.
+  std::vector<T> buffer = std::vector<T>(kBufferSize<T> + kMaxGemmColumns);
+  std::vector<Sum> sums = std::vector<Sum>(kSumsSize);
+  std::array<std::int32_t, kDepthBlock> offsets;
   std::array<T, kMaxGemmRows * kMaxGemmColumns> tile;
 
   static Scratch& OfThread() {
     thread_local Scratch scratch;
     return scratch;
+  }
+};
+
+// How the outputs of a phase are cut into tiles. With a window a tile is a rectangle of one z, and
+// its columns run along padded rows; otherwise a run of columns of the patch matrix.
+struct Tiling {
+  std::int64_t columns = 0;  // of a tile, at most
+  Window::Extent extent;     // with a window
+  std::int64_t x_tiles = 1, y_tiles = 1, z_tiles = 1;
+  std::int64_t rows = 0;  // filters of a task
+  std::int64_t row_blocks = 1;
+
+  std::int64_t tiles() const { return x_tiles * y_tiles * z_tiles; }
+};
+
+// Outputs side by side: `length` of them from phase index q on, `skip` columns further.
+struct Span {
+  std::array<std::int64_t, 3> q;
+  std::int64_t skip;
+  std::int64_t length;
+};
+
+// The columns of one tile.
+struct TileColumns {
+  const std::array<Phase, 3>& phases;
+  std::int64_t count;
+  std::int64_t pitch;  // columns from one row to the next
+  std::int64_t width;  // of a row, the rest computes nothing
+  Window::Origin origin;
+  std::int64_t first = 0;  // without a window: the tile's first column of the patch matrix
+
+  Span At(std::int64_t column) const {
+    column += first;
+    const std::int64_t row = column / pitch;
+    const std::int64_t x = column % pitch;
+    if (x >= width) return {{}, pitch - x, 0};
+    const std::int64_t y = origin.y + row;
+    return {{origin.z + y / phases[1].outputs, y % phases[1].outputs, origin.x + x}, 0, width - x};
   }
 };
 
@@ -87,27 +139,81 @@ class Gemm {
   }
 
  private:
+  // One phase, ready to be cut into tasks.
+  struct PhaseRun {
+    Patches patches;
+    std::optional<Window> window;
+    std::vector<std::int32_t> tap_offsets;  // with a window: of channel 0
+    bool weights_in_place = false;
+    Tiling tiling;
+  };
+
+  static constexpr bool kSumsInOutput = std::is_same_v<T, Sum> && std::is_same_v<Sum, Out>;
+
   bool stopped() const { return run_.stop.stop_requested(); }
 
   void RunPhase(const std::array<std::int64_t, 3>& index) {
     const Problem& problem = run_.problem;
-    Patches patches{g_, problem.padding_mode(), {}, run_.operands.input, run_.operands.weight};
+    PhaseRun phase{{g_, problem.padding_mode(), {}, run_.operands.input, run_.operands.weight},
+                   {},
+                   {},
+                   {},
+                   {}};
     for (std::size_t axis = 0; axis < 3; ++axis) {
-      patches.phases[axis] =
+      phase.patches.phases[axis] =
           PhaseAt(problem.operation(), g_.axes[axis], problem.padding_mode(), index[axis]);
     }
-    if (patches.columns() == 0) return;
-    const bool finite = PackAllWeights(patches);
+    if (phase.patches.columns() == 0) return;
+    phase.tiling = MakeTiling(phase);
+    phase.weights_in_place = kSumsInOutput && WeightsInOrder(problem, phase.patches);
+    const bool finite = phase.weights_in_place || PackAllWeights(phase.patches);
 
-    const Split split = SplitWork(patches);
-    tbb::parallel_for(std::int64_t{0}, split.tasks(), [&](std::int64_t task) {
-      if (!stopped()) RunTask(patches, split, task);
+    const std::int64_t tasks =
+        g_.batch * g_.groups * phase.tiling.tiles() * phase.tiling.row_blocks;
+    tbb::parallel_for(std::int64_t{0}, tasks, [&](std::int64_t task) {
+      if (!stopped()) RunTask(phase, task);
     });
+    if (stopped()) return;
     if constexpr (std::is_floating_point_v<Sum>) {
-      if (!finite && problem.padding_mode() == PaddingMode::kZeros) {
-        BorderRepair<Sum, Out>(run_, g_, patches, bias_).Compute();
+      if (problem.padding_mode() == PaddingMode::kZeros &&
+          !(phase.weights_in_place ? CornersAreFinite(phase.patches) : finite)) {
+        BorderRepair<Sum, Out>(run_, g_, phase.patches, bias_).Compute();
       }
     }
+  }
+
+  // A weight tensor has the rows of the weight matrix side by side unless its layout, a flip or a
+  // trimmed tap is in the way.
+  static bool WeightsInOrder(const Problem& problem, const Patches& patches) {
+    if (problem.operation() != Operation::kConv || problem.flip_kernel() ||
+        problem.weight_layout() != WeightLayout::kChannelsFirst ||
+        problem.weight_type() != DataTypeOf<T>) {
+      return false;
+    }
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      if (patches.phases[axis].taps != patches.geometry.axes[axis].kernel) return false;
+    }
+    return true;
+  }
+
+  // A weight that is not finite makes NaN of every output at which its tap is padded (0 * Inf). A
+  // tap that is padded anywhere along an axis is so at the first or the last output, so those two
+  // corners tell for all weights.
+  bool CornersAreFinite(const Patches& patches) const {
+    const auto& phases = patches.phases;
+    const std::int64_t corners[] = {
+        OutputOffset(g_, phases, {0, 0, 0}),
+        OutputOffset(g_, phases,
+                     {phases[0].outputs - 1, phases[1].outputs - 1, phases[2].outputs - 1})};
+    for (std::int64_t n = 0; n < g_.batch; ++n) {
+      for (std::int64_t m = 0; m < g_.groups * g_.filters; ++m) {
+        const Out* out = output_ + n * g_.output.batch + m * g_.output.channel;
+        for (const std::int64_t corner : corners) {
+          if (std::isnan(static_cast<double>(Widen<Sum>(out[corner])))) return false;
+        }
+      }
+    }
+    return true;
   }
 
   // Packed weights of a group: for each depth block, panels of panel_rows_ filters, [depth][rows]
@@ -135,100 +241,236 @@ class Gemm {
     return group * g_.filters * depth + block.first_depth * g_.filters + block.first * block.depth;
   }
 
-  // How the output of a phase is cut into tasks: column blocks, and rows where there are too few of
-  // those.
-  struct Split {
-    std::int64_t columns, column_blocks, rows, row_blocks, products;
-    std::int64_t tasks() const { return products * column_blocks * row_blocks; }
+  Tiling MakeTiling(PhaseRun& phase) const {
+    Tiling tiling = WindowTiling(phase);
+    const std::int64_t columns = phase.patches.columns();
+    // Filters of a task: enough for its copies to cost little beside its products.
+    std::int64_t least_rows = 0;
+    if (tiling.columns > 0) {
+      least_rows = 25 * kProductsPerCopy / phase.patches.taps();
+      phase.window.emplace(phase.patches, tiling.extent);
+      for (std::int64_t tap = 0; tap < phase.patches.taps(); ++tap) {
+        phase.tap_offsets.push_back(static_cast<std::int32_t>(phase.window->Offset(0, tap)));
+      }
+    } else {
+      least_rows = 16 * kProductsPerCopy;
+      const std::int64_t most =
+          std::min(kBufferSize<T> / kDepthBlock, kMaxColumns) / kernel_.columns * kernel_.columns;
+      tiling.columns = CeilDivide(CeilDivide(columns, CeilDivide(columns, most)), kernel_.columns) *
+                       kernel_.columns;
+      tiling.x_tiles = CeilDivide(columns, tiling.columns);
+      tiling.y_tiles = tiling.z_tiles = 1;
+    }
+    const std::int64_t tasks = g_.batch * g_.groups * tiling.tiles();
+    std::int64_t rows = CeilDivide(g_.filters, CeilDivide(kWantedTasks, tasks));
+    rows = std::max({rows, least_rows, 4 * panel_rows_});
+    if (!kSumsInOutput) rows = std::min(rows, kSumsSize / tiling.columns);
+    tiling.rows = std::max<std::int64_t>(rows / panel_rows_, 1) * panel_rows_;
+    tiling.row_blocks = CeilDivide(g_.filters, tiling.rows);
+    return tiling;
+  }
+
+  // Tiles for a window, none (columns == 0) where patches are the better copy.
+  Tiling WindowTiling(const PhaseRun& phase) const {
+    const Patches& patches = phase.patches;
+    const auto& phases = patches.phases;
+    const std::int64_t taps = patches.taps();
+    if (taps == 0 || taps > 4096) return {};
+    // A depth block may begin and end within a channel.
+    const std::int64_t channels = std::min(g_.channels, (kDepthBlock - 2) / taps + 2);
+    const std::int64_t budget = kBufferSize<T> / channels;
+    const auto size = [&](std::int64_t rows, std::int64_t width) {
+      return Window(patches, {rows, width}).channel_size();
+    };
+    // Row by row of a width that fits.
+    std::int64_t width = std::min(phases[2].outputs, kMaxColumns);
+    for (; width >= 32 && size(1, width) > budget; width = CeilDivide(width, 2)) {
+    }
+    if (size(1, width) > budget) return {};
+    Tiling tiling;
+    tiling.x_tiles = CeilDivide(phases[2].outputs, width);
+    width = CeilDivide(phases[2].outputs, tiling.x_tiles);
+    std::int64_t rows = 1;
+    while (rows < phases[1].outputs && size(rows + 1, width) <= budget &&
+           Window(patches, {rows + 1, width}).Columns(rows + 1, width) <= kMaxColumns) {
+      ++rows;
+    }
+    tiling.y_tiles = CeilDivide(phases[1].outputs, rows);
+    rows = CeilDivide(phases[1].outputs, tiling.y_tiles);
+    tiling.z_tiles = phases[0].outputs;
+    tiling.extent = {rows, width};
+    const Window window(patches, tiling.extent);
+    tiling.columns = window.Columns(rows, width);
+    // Per channel of a tile: elements copied, and products for columns between the width and the
+    // pitch.
+    const std::int64_t outputs = rows * width;
+    const std::int64_t waste = (tiling.columns - outputs) * g_.filters * taps / kProductsPerCopy;
+    if (window.channel_size() + waste > taps * outputs * 5 / 4) return {};
+    return tiling;
+  }
+
+  void RunTask(const PhaseRun& phase, std::int64_t task) const {
+    const Tiling& tiling = phase.tiling;
+    const auto next = [&](std::int64_t count) {
+      const std::int64_t index = task % count;
+      task /= count;
+      return index;
+    };
+    const std::int64_t row = next(tiling.row_blocks) * tiling.rows;
+    const std::int64_t x = next(tiling.x_tiles);
+    const std::int64_t y = next(tiling.y_tiles);
+    const std::int64_t z = next(tiling.z_tiles);
+    const std::int64_t group = next(g_.groups);
+    Task t{task, group, row, std::min(tiling.rows, g_.filters - row)};
+
+    const auto& phases = phase.patches.phases;
+    if (phase.window) {
+      const Window::Origin origin{z, y * tiling.extent.rows, x * tiling.extent.width};
+      const Window::Extent extent{std::min(tiling.extent.rows, phases[1].outputs - origin.y),
+                                  std::min(tiling.extent.width, phases[2].outputs - origin.x)};
+      if (extent.rows <= 0 || extent.width <= 0) return;
+      RunTile(phase, t, extent,
+              {phases, phase.window->Columns(extent.rows, extent.width), phase.window->pitch(),
+               extent.width, origin});
+    } else {
+      const std::int64_t first = x * tiling.columns;
+      RunTile(phase, t, {},
+              {phases,
+               std::min(tiling.columns, phase.patches.columns() - first),
+               phases[2].outputs,
+               phases[2].outputs,
+               {},
+               first});
+    }
+  }
+
+  struct Task {
+    std::int64_t batch, group, first_row, rows;
   };
 
-  Split SplitWork(const Patches& patches) const {
-    Split split;
-    const std::int64_t columns = patches.columns();
-    const std::int64_t most = Scratch<T, Sum>::kMaxColumns / kernel_.columns * kernel_.columns;
-    split.columns = CeilDivide(CeilDivide(columns, CeilDivide(columns, most)), kernel_.columns) *
-                    kernel_.columns;
-    split.column_blocks = CeilDivide(columns, split.columns);
-    split.products = g_.batch * g_.groups;
-    const std::int64_t tasks = split.products * split.column_blocks;
-    std::int64_t rows = CeilDivide(g_.filters, CeilDivide(kWantedTasks, tasks));
-    rows = std::max(rows, 8 * panel_rows_);
-    if (!WritesDirectly(patches)) rows = std::min(rows, kSumRows);
-    split.rows = std::max<std::int64_t>(rows / panel_rows_, 1) * panel_rows_;
-    split.row_blocks = CeilDivide(g_.filters, split.rows);
-    return split;
-  }
-
-  // Sums are formed in the output itself when it has their type and the columns of the phase lie
-  // side by side.
-  bool WritesDirectly(const Patches& patches) const {
-    if (!std::is_same_v<Sum, Out> || !std::is_same_v<T, Sum> || g_.output.spatial[2] != 1) {
-      return false;
-    }
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      if (patches.phases[axis].outputs != g_.axes[axis].output) return false;
-    }
-    return true;
-  }
-
-  void RunTask(const Patches& patches, const Split& split, std::int64_t task) const {
-    const std::int64_t row = task % split.row_blocks * split.rows;
-    task /= split.row_blocks;
-    const std::int64_t column = task % split.column_blocks * split.columns;
-    task /= split.column_blocks;
-    const std::int64_t group = task % g_.groups;
-    const std::int64_t batch = task / g_.groups;
-
-    const std::int64_t rows = std::min(split.rows, g_.filters - row);
-    const std::int64_t columns = std::min(split.columns, patches.columns() - column);
+  void RunTile(const PhaseRun& phase, const Task& task, Window::Extent extent,
+               const TileColumns& columns) const {
     Scratch<T, Sum>& scratch = Scratch<T, Sum>::OfThread();
-    Out* out = output_ + batch * g_.output.batch + group * g_.output.group;
-    const bool direct = WritesDirectly(patches);
-    Sum* sums = scratch.sums.data();
-    std::int64_t sums_stride = split.columns;
-    if constexpr (std::is_same_v<Sum, Out>) {
-      if (direct) {
-        sums = out + row * g_.output.channel + column;
-        sums_stride = g_.output.channel;
-      }
-    }
-    const Sum* bias = bias_.data() + group * g_.filters + row;
-
-    const std::int64_t depth = patches.depth();
-    Block block{column, columns, 0, 0};
+    const std::int64_t depth = phase.patches.depth();
+    Out* out = output_ + task.batch * g_.output.batch + task.group * g_.output.group +
+               task.first_row * g_.output.channel;
+    const Sum* bias = bias_.data() + task.group * g_.filters + task.first_row;
+    Block block{columns.first, columns.count, 0, 0};
     do {
       if (stopped()) return;
       block.depth = std::min(kDepthBlock, depth - block.first_depth);
+      Copy(phase, task, extent, columns, block, scratch);
       const bool last = block.first_depth + block.depth == depth;
-      PackPatches(patches, batch, group, block, kernel_.columns, scratch.patches.data());
-      for (std::int64_t i = 0; i < rows; i += panel_rows_) {
-        Block panel{row + i, std::min(panel_rows_, rows - i), block.first_depth, block.depth};
-        GemmTile<T> tile;
-        tile.depth = block.depth;
-        tile.a = packed_ + PackedOffset(depth, group, panel);
-        tile.a_stride = panel.count;
-        tile.b_stride = kernel_.columns;
-        tile.rows = panel.count;
-        for (std::int64_t j = 0; j < columns; j += kernel_.columns) {
-          tile.b = scratch.patches.data() + j * block.depth;
-          tile.columns = std::min(kernel_.columns, columns - j);
-          Accumulate(tile, scratch, block.first_depth > 0, last && direct ? bias + i : nullptr,
-                     sums + i * sums_stride + j, sums_stride);
+      for (std::int64_t j = 0; j < columns.count; j += kernel_.columns) {
+        const std::int64_t count = std::min(kernel_.columns, columns.count - j);
+        const T* b = scratch.buffer.data() + (phase.window ? j : j * block.depth);
+        const Span span = columns.At(j);
+        for (std::int64_t i = 0; i < task.rows; i += panel_rows_) {
+          GemmTile<T> tile;
+          tile.depth = block.depth;
+          tile.b = b;
+          tile.offsets = scratch.offsets.data();
+          tile.rows = std::min(panel_rows_, task.rows - i);
+          tile.columns = count;
+          SetWeights(phase, task, block, i, tile);
+          if constexpr (kSumsInOutput) {
+            tile.accumulate = block.first_depth > 0;
+            tile.bias = last ? bias + i : nullptr;
+            Add(tile, columns, j, span, out + i * g_.output.channel, scratch);
+          } else {
+            AddToSums(tile, block.first_depth > 0, scratch,
+                      scratch.sums.data() + i * columns.count + j, columns.count);
+          }
         }
       }
       block.first_depth += block.depth;
     } while (block.first_depth < depth);
-    if (!direct) StoreSums(patches, {row, rows, 0, 0}, block, sums, sums_stride, bias, out);
+    if constexpr (!kSumsInOutput) StoreSums(task, columns, bias, out, scratch);
   }
 
-  // sums (+)= tile; the first block of the depth starts them.
-  void Accumulate(GemmTile<T>& tile, Scratch<T, Sum>& scratch, bool accumulate, const Sum* bias,
-                  Sum* sums, std::int64_t stride) const {
+  // Fills the buffer, and the offsets of the depth block's rows in it.
+  void Copy(const PhaseRun& phase, const Task& task, Window::Extent extent,
+            const TileColumns& columns, const Block& block, Scratch<T, Sum>& scratch) const {
+    if (!phase.window) {
+      PackPatches(phase.patches, task.batch, task.group, block, kernel_.columns,
+                  scratch.buffer.data());
+      for (std::int64_t k = 0; k < block.depth; ++k) {
+        scratch.offsets[static_cast<std::size_t>(k)] =
+            static_cast<std::int32_t>(k * kernel_.columns);
+      }
+      return;
+    }
+    const std::int64_t taps = phase.patches.taps();
+    const std::int64_t first = block.first_depth / taps;
+    const std::int64_t last = (block.first_depth + block.depth - 1) / taps;
+    phase.window->Pack(task.batch, task.group, first, last - first + 1, columns.origin, extent,
+                       scratch.buffer.data());
+    std::int64_t channel = 0;
+    std::int64_t tap = block.first_depth % taps;
+    for (std::int64_t k = 0; k < block.depth; ++k) {
+      scratch.offsets[static_cast<std::size_t>(k)] =
+          static_cast<std::int32_t>(channel * phase.window->channel_size()) +
+          phase.tap_offsets[static_cast<std::size_t>(tap)];
+      if (++tap == taps) {
+        tap = 0;
+        ++channel;
+      }
+    }
+  }
+
+  void SetWeights(const PhaseRun& phase, const Task& task, const Block& block, std::int64_t i,
+                  GemmTile<T>& tile) const {
+    const std::int64_t row = task.first_row + i;
+    if (phase.weights_in_place) {
+      tile.a = phase.patches.weight.template As<T>() + task.group * g_.weight.group +
+               row * g_.weight.filter + block.first_depth;
+      tile.a_stride = g_.weight.filter;
+    } else {
+      const Block panel{row, tile.rows, block.first_depth, block.depth};
+      tile.a = packed_ + PackedOffset(phase.patches.depth(), task.group, panel);
+    }
+  }
+
+  // The tile to the output: at once when its columns lie side by side there, else span by span.
+  void Add(GemmTile<T>& tile, const TileColumns& columns, std::int64_t first, const Span& span,
+           Out* out, Scratch<T, Sum>& scratch) const {
+    const std::int64_t step = columns.phases[2].output_step * g_.output.spatial[2];
+    if (span.length >= tile.columns && step == 1) {
+      tile.c = out + OutputOffset(g_, columns.phases, span.q);
+      tile.c_stride = g_.output.channel;
+      kernel_.run(tile);
+      return;
+    }
+    const bool accumulate = tile.accumulate;
+    const T* bias = tile.bias;
+    tile.c = scratch.tile.data();
+    tile.c_stride = kernel_.columns;
+    tile.accumulate = false;
+    tile.bias = nullptr;
+    kernel_.run(tile);
+    for (std::int64_t j = 0; j < tile.columns;) {
+      const Span part = columns.At(first + j);
+      j += part.skip;
+      const std::int64_t length = std::min(part.length, tile.columns - j);
+      if (length <= 0) continue;
+      Out* to = out + OutputOffset(g_, columns.phases, part.q);
+      for (std::int64_t i = 0; i < tile.rows; ++i, to += g_.output.channel) {
+        const T* from = scratch.tile.data() + i * kernel_.columns + j;
+        for (std::int64_t x = 0; x < length; ++x) {
+          const T sum = accumulate ? to[x * step] + from[x] : from[x];
+          to[x * step] = bias != nullptr ? sum + bias[i] : sum;
+        }
+      }
+      j += length;
+    }
+  }
+
+  void AddToSums(GemmTile<T>& tile, bool accumulate, Scratch<T, Sum>& scratch, Sum* sums,
+                 std::int64_t stride) const {
     if constexpr (std::is_same_v<T, Sum>) {
       tile.c = sums;
       tile.c_stride = stride;
       tile.accumulate = accumulate;
-      tile.bias = bias;
       kernel_.run(tile);
     } else {
       tile.c = scratch.tile.data();
@@ -243,24 +485,21 @@ class Gemm {
     }
   }
 
-  // Rounds sums of rows x columns of a phase to where their outputs stand.
-  void StoreSums(const Patches& patches, const Block& rows, const Block& columns, const Sum* sums,
-                 std::int64_t stride, const Sum* bias, Out* out) const {
-    const auto& phases = patches.phases;
-    const std::int64_t step = phases[2].output_step * g_.output.spatial[2];
-    for (std::int64_t done = 0; done < columns.count;) {
-      const std::int64_t column = columns.first + done;
-      const std::int64_t x = column % phases[2].outputs;
-      const std::int64_t y = column / phases[2].outputs % phases[1].outputs;
-      const std::int64_t z = column / phases[2].outputs / phases[1].outputs;
-      const std::int64_t length = std::min(columns.count - done, phases[2].outputs - x);
-      Out* to = out + OutputOffset(g_, phases, {z, y, x});
-      for (std::int64_t i = 0; i < rows.count; ++i) {
-        Out* row = to + (rows.first + i) * g_.output.channel;
-        const Sum* from = sums + i * stride + done;
-        for (std::int64_t j = 0; j < length; ++j) row[j * step] = RoundTo<Out>(from[j] + bias[i]);
+  // Adds the bias and rounds the sums of a task to where their outputs stand.
+  void StoreSums(const Task& task, const TileColumns& columns, const Sum* bias, Out* out,
+                 const Scratch<T, Sum>& scratch) const {
+    const std::int64_t step = columns.phases[2].output_step * g_.output.spatial[2];
+    for (std::int64_t j = 0; j < columns.count;) {
+      const Span span = columns.At(j);
+      j += span.skip;
+      const std::int64_t length = std::min(span.length, columns.count - j);
+      if (length <= 0) continue;
+      Out* to = out + OutputOffset(g_, columns.phases, span.q);
+      for (std::int64_t i = 0; i < task.rows; ++i, to += g_.output.channel) {
+        const Sum* from = scratch.sums.data() + i * columns.count + j;
+        for (std::int64_t x = 0; x < length; ++x) to[x * step] = RoundTo<Out>(from[x] + bias[i]);
       }
-      done += length;
+      j += length;
     }
   }
 

@@ -58,7 +58,31 @@ HWY_INLINE V MulAdd(D /*d*/, V a, V b, V sum) {
 }
 #endif
 
+// Row i of A, three rows to a pointer: a stride and twice a stride are addressing modes, so that
+// many rows need few registers.
 template <typename T, int kTileRows>
+struct SideBySide {
+  explicit SideBySide(const GemmTile<T>& tile) : stride(tile.a_stride) {
+    HWY_UNROLL(32) for (int i = 0; i < kPointers; ++i) row[i] = tile.a + 3 * i * stride;
+  }
+  HWY_INLINE T At(int i) const { return row[i / 3][i % 3 * stride]; }
+  HWY_INLINE void Next() { HWY_UNROLL(32) for (int i = 0; i < kPointers; ++i)++ row[i]; }
+
+  static constexpr int kPointers = (kTileRows + 2) / 3;
+  const T* row[kPointers];
+  std::int64_t stride;
+};
+
+template <typename T, int kTileRows>
+struct Packed {
+  explicit Packed(const GemmTile<T>& tile) : column(tile.a) {}
+  HWY_INLINE T At(int i) const { return column[i]; }
+  HWY_INLINE void Next() { column += kTileRows; }
+
+  const T* column;
+};
+
+template <typename T, int kTileRows, class A>
 void Tile(const GemmTile<T>& tile) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
@@ -68,19 +92,18 @@ void Tile(const GemmTile<T>& tile) {
   HWY_UNROLL(32) for (int i = 0; i < kTileRows; ++i) {
     HWY_UNROLL(32) for (int v = 0; v < kVectors; ++v) sums[i][v] = hn::Zero(d);
   }
-  const T* HWY_RESTRICT a = tile.a;
-  const T* HWY_RESTRICT b = tile.b;
+  A a(tile);
   for (std::int64_t k = 0; k < tile.depth; ++k) {
+    const T* HWY_RESTRICT b = tile.b + tile.offsets[k];
     V column[kVectors];
     HWY_UNROLL(32) for (int v = 0; v < kVectors; ++v) column[v] = hn::LoadU(d, b + v * lanes);
     HWY_UNROLL(32) for (int i = 0; i < kTileRows; ++i) {
-      const V weight = hn::Set(d, a[i]);
+      const V weight = hn::Set(d, a.At(i));
       HWY_UNROLL(32) for (int v = 0; v < kVectors; ++v) {
         sums[i][v] = MulAdd(d, weight, column[v], sums[i][v]);
       }
     }
-    a += tile.a_stride;
-    b += tile.b_stride;
+    a.Next();
   }
 
   if (tile.columns == kVectors * lanes) {
@@ -113,8 +136,11 @@ void Tile(const GemmTile<T>& tile) {
 template <typename T, std::size_t... kIndices>
 void Dispatch(const GemmTile<T>& tile, std::index_sequence<kIndices...>) {
   using Function = void (*)(const GemmTile<T>&);
-  static constexpr Function kTiles[] = {&Tile<T, static_cast<int>(kIndices) + 1>...};
-  kTiles[tile.rows - 1](tile);
+  static constexpr Function kSideBySide[] = {
+      &Tile<T, static_cast<int>(kIndices) + 1, SideBySide<T, static_cast<int>(kIndices) + 1>>...};
+  static constexpr Function kPacked[] = {
+      &Tile<T, static_cast<int>(kIndices) + 1, Packed<T, static_cast<int>(kIndices) + 1>>...};
+  (tile.a_stride > 0 ? kSideBySide : kPacked)[tile.rows - 1](tile);
 }
 
 template <typename T>

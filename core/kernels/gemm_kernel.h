@@ -1,6 +1,6 @@
-// The innermost matrix product: C (+)= A * B over packed panels held in registers.
+// The innermost matrix product: C (+)= A * B with a tile of C held in registers.
 //
-//   C[i][j] = (accumulate ? C[i][j] : 0) + sum over k < depth of A[k][i] * B[k][j]   (+ bias[i])
+//   C[i][j] = (accumulate ? C[i][j] : 0) + sum over k < depth of A[i][k] * B[k][j]   (+ bias[i])
 //
 // The sum starts at zero, runs over k in order and fuses every multiply-add, so each element has
 // the same bits on every instruction set, whatever the tile it falls into.
@@ -14,10 +14,13 @@ namespace convserve {
 template <typename T>
 struct GemmTile {
   std::int64_t depth = 0;
-  const T* a = nullptr;  // [depth][a_stride], `rows` of them used
+  // A[i][k] is a[i*a_stride + k] when a_stride > 0: rows lie side by side in memory, as a weight
+  // tensor has them. With a_stride 0 it is a[k*rows + i]: packed for this tile.
+  const T* a = nullptr;
   std::int64_t a_stride = 0;
-  const T* b = nullptr;  // [depth][b_stride], a full tile of columns readable
-  std::int64_t b_stride = 0;
+  // B[k][j] is b[offsets[k] + j]; a full tile of columns must be readable.
+  const T* b = nullptr;
+  const std::int32_t* offsets = nullptr;
   T* c = nullptr;  // [rows][c_stride], `columns` of them written
   std::int64_t c_stride = 0;
   std::int64_t rows = 0;     // 1 to GemmKernel::rows
