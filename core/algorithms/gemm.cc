@@ -361,14 +361,17 @@ class Gemm {
       block.depth = std::min(kDepthBlock, depth - block.first_depth);
       Copy(phase, task, extent, columns, block, scratch);
       const bool last = block.first_depth + block.depth == depth;
-      for (std::int64_t j = 0; j < columns.count; j += kernel_.columns) {
-        const std::int64_t count = std::min(kernel_.columns, columns.count - j);
-        const T* b = scratch.buffer.data() + (phase.window ? j : j * block.depth);
+      for (std::int64_t j = 0; j < columns.count;) {
         const Span span = columns.At(j);
+        if (span.length == 0) {
+          j += span.skip;
+          continue;
+        }
+        const std::int64_t count = std::min(PieceColumns(phase, task, span), columns.count - j);
         for (std::int64_t i = 0; i < task.rows; i += panel_rows_) {
           GemmTile<T> tile;
           tile.depth = block.depth;
-          tile.b = b;
+          tile.b = scratch.buffer.data() + (phase.window ? j : j * block.depth);
           tile.offsets = scratch.offsets.data();
           tile.rows = std::min(panel_rows_, task.rows - i);
           tile.columns = count;
@@ -382,10 +385,22 @@ class Gemm {
                       scratch.sums.data() + i * columns.count + j, columns.count);
           }
         }
+        j += count;
       }
       block.first_depth += block.depth;
     } while (block.first_depth < depth);
     if constexpr (!kSumsInOutput) StoreSums(task, columns, bias, out, scratch);
+  }
+
+  // How many columns go through all rows of the task before the next ones. Packed patches come in
+  // panels. With few rows, a whole output row at once; with many, what a tile holds, so that it
+  // stays in the L1 cache.
+  std::int64_t PieceColumns(const PhaseRun& phase, const Task& task, const Span& span) const {
+    if (!phase.window) return kernel_.columns;
+    const std::int64_t tile = kernel_.tile_columns[static_cast<std::size_t>(panel_rows_)];
+    const bool straight =
+        kSumsInOutput && g_.output.spatial[2] == 1 && phase.patches.phases[2].output_step == 1;
+    return straight && task.rows <= 2 * panel_rows_ && span.length > 2 * tile ? span.length : tile;
   }
 
   // Fills the buffer, and the offsets of the depth block's rows in it.
@@ -444,7 +459,7 @@ class Gemm {
     const bool accumulate = tile.accumulate;
     const T* bias = tile.bias;
     tile.c = scratch.tile.data();
-    tile.c_stride = kernel_.columns;
+    tile.c_stride = kMaxGemmColumns;
     tile.accumulate = false;
     tile.bias = nullptr;
     kernel_.run(tile);
@@ -455,7 +470,7 @@ class Gemm {
       if (length <= 0) continue;
       Out* to = out + OutputOffset(g_, columns.phases, part.q);
       for (std::int64_t i = 0; i < tile.rows; ++i, to += g_.output.channel) {
-        const T* from = scratch.tile.data() + i * kernel_.columns + j;
+        const T* from = scratch.tile.data() + i * kMaxGemmColumns + j;
         for (std::int64_t x = 0; x < length; ++x) {
           const T sum = accumulate ? to[x * step] + from[x] : from[x];
           to[x * step] = bias != nullptr ? sum + bias[i] : sum;
@@ -474,7 +489,7 @@ class Gemm {
       kernel_.run(tile);
     } else {
       tile.c = scratch.tile.data();
-      tile.c_stride = kernel_.columns;
+      tile.c_stride = kMaxGemmColumns;
       kernel_.run(tile);
       for (std::int64_t i = 0; i < tile.rows; ++i) {
         for (std::int64_t j = 0; j < tile.columns; ++j) {

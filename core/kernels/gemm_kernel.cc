@@ -37,6 +37,18 @@ constexpr int kRows = 4;
 constexpr int kVectors = 2;
 #endif
 
+// Registers of the instruction set, in vectors.
+constexpr int kRegisters = kRows > 8 ? 32 : 16;
+
+// Vectors of a tile with this many rows: sums, one row of B and one element of A in registers, at
+// least eight sums to hide the latency of a multiply-add. A single row reads B from memory as it
+// multiplies.
+constexpr int TileVectors(int rows) {
+  if (rows == 1) return 8;
+  const int most = (kRegisters - 1) / (rows + 1);
+  return most > 8 ? 8 : most < kVectors ? kVectors : most;
+}
+
 #if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
 // Highway's fallback rounds the product; the bits must be those of the other targets.
 template <class D, class V = hn::VFromD<D>>
@@ -82,34 +94,37 @@ struct Packed {
   const T* column;
 };
 
-template <typename T, int kTileRows, class A>
-void Tile(const GemmTile<T>& tile) {
+// Columns [first, first + kTileVectors * lanes) of the tile.
+template <typename T, int kTileRows, int kTileVectors, class A>
+void Columns(const GemmTile<T>& tile, std::int64_t first) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
 
-  V sums[kTileRows][kVectors];
+  V sums[kTileRows][kTileVectors];
   HWY_UNROLL(32) for (int i = 0; i < kTileRows; ++i) {
-    HWY_UNROLL(32) for (int v = 0; v < kVectors; ++v) sums[i][v] = hn::Zero(d);
+    HWY_UNROLL(32) for (int v = 0; v < kTileVectors; ++v) sums[i][v] = hn::Zero(d);
   }
   A a(tile);
+  const T* HWY_RESTRICT panel = tile.b + first;
   for (std::int64_t k = 0; k < tile.depth; ++k) {
-    const T* HWY_RESTRICT b = tile.b + tile.offsets[k];
-    V column[kVectors];
-    HWY_UNROLL(32) for (int v = 0; v < kVectors; ++v) column[v] = hn::LoadU(d, b + v * lanes);
+    const T* HWY_RESTRICT b = panel + tile.offsets[k];
+    V column[kTileVectors];
+    HWY_UNROLL(32) for (int v = 0; v < kTileVectors; ++v) column[v] = hn::LoadU(d, b + v * lanes);
     HWY_UNROLL(32) for (int i = 0; i < kTileRows; ++i) {
       const V weight = hn::Set(d, a.At(i));
-      HWY_UNROLL(32) for (int v = 0; v < kVectors; ++v) {
+      HWY_UNROLL(32) for (int v = 0; v < kTileVectors; ++v) {
         sums[i][v] = MulAdd(d, weight, column[v], sums[i][v]);
       }
     }
     a.Next();
   }
 
-  if (tile.columns == kVectors * lanes) {
+  const std::int64_t columns = tile.columns - first;
+  if (columns >= kTileVectors * lanes) {
     HWY_UNROLL(32) for (int i = 0; i < kTileRows; ++i) {
-      T* HWY_RESTRICT c = tile.c + i * tile.c_stride;
-      HWY_UNROLL(32) for (int v = 0; v < kVectors; ++v) {
+      T* HWY_RESTRICT c = tile.c + i * tile.c_stride + first;
+      HWY_UNROLL(32) for (int v = 0; v < kTileVectors; ++v) {
         V sum = sums[i][v];
         if (tile.accumulate) sum = hn::Add(hn::LoadU(d, c + v * lanes), sum);
         if (tile.bias != nullptr) sum = hn::Add(sum, hn::Set(d, tile.bias[i]));
@@ -118,18 +133,34 @@ void Tile(const GemmTile<T>& tile) {
     }
     return;
   }
-  HWY_ALIGN T edge[kTileRows][kVectors * hn::MaxLanes(d)];
+  HWY_ALIGN T edge[kTileRows][kTileVectors * hn::MaxLanes(d)];
   HWY_UNROLL(32) for (int i = 0; i < kTileRows; ++i) {
-    HWY_UNROLL(32) for (int v = 0; v < kVectors; ++v) {
+    HWY_UNROLL(32) for (int v = 0; v < kTileVectors; ++v) {
       hn::StoreU(sums[i][v], d, &edge[i][v * lanes]);
     }
   }
   for (int i = 0; i < kTileRows; ++i) {
-    T* HWY_RESTRICT c = tile.c + i * tile.c_stride;
-    for (std::int64_t j = 0; j < tile.columns; ++j) {
+    T* HWY_RESTRICT c = tile.c + i * tile.c_stride + first;
+    for (std::int64_t j = 0; j < columns; ++j) {
       const T sum = tile.accumulate ? c[j] + edge[i][j] : edge[i][j];
       c[j] = tile.bias != nullptr ? sum + tile.bias[i] : sum;
     }
+  }
+}
+
+template <typename T, int kTileRows, class A>
+void Rows(const GemmTile<T>& tile) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  constexpr int kWide = TileVectors(kTileRows);
+  std::int64_t first = 0;
+  // A last tile that is not full is worth its width when more than half of it counts.
+  for (; tile.columns - first > kWide * lanes / 2 && kWide > kVectors &&
+         tile.columns - first >= kVectors * lanes;
+       first += kWide * lanes) {
+    Columns<T, kTileRows, kWide, A>(tile, first);
+  }
+  for (; first < tile.columns; first += kVectors * lanes) {
+    Columns<T, kTileRows, kVectors, A>(tile, first);
   }
 }
 
@@ -137,9 +168,9 @@ template <typename T, std::size_t... kIndices>
 void Dispatch(const GemmTile<T>& tile, std::index_sequence<kIndices...>) {
   using Function = void (*)(const GemmTile<T>&);
   static constexpr Function kSideBySide[] = {
-      &Tile<T, static_cast<int>(kIndices) + 1, SideBySide<T, static_cast<int>(kIndices) + 1>>...};
+      &Rows<T, static_cast<int>(kIndices) + 1, SideBySide<T, static_cast<int>(kIndices) + 1>>...};
   static constexpr Function kPacked[] = {
-      &Tile<T, static_cast<int>(kIndices) + 1, Packed<T, static_cast<int>(kIndices) + 1>>...};
+      &Rows<T, static_cast<int>(kIndices) + 1, Packed<T, static_cast<int>(kIndices) + 1>>...};
   (tile.a_stride > 0 ? kSideBySide : kPacked)[tile.rows - 1](tile);
 }
 
@@ -151,7 +182,11 @@ void RunTile(const GemmTile<T>& tile) {
 template <typename T>
 GemmKernel<T> MakeGemmKernel() {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
-  return {kRows, kVectors * lanes, &RunTile<T>};
+  GemmKernel<T> kernel{kRows, kVectors * lanes, {}, &RunTile<T>};
+  for (int rows = 1; rows <= kRows; ++rows) {
+    kernel.tile_columns[static_cast<std::size_t>(rows)] = TileVectors(rows) * lanes;
+  }
+  return kernel;
 }
 
 const KernelTable* Table();  // exported below

@@ -7,9 +7,14 @@
 #ifndef CONVSERVE_CORE_KERNELS_GEMM_KERNEL_H_
 #define CONVSERVE_CORE_KERNELS_GEMM_KERNEL_H_
 
+#include <array>
 #include <cstdint>
 
 namespace convserve {
+
+// Upper bounds over all instruction sets, for sizing buffers.
+inline constexpr std::int64_t kMaxGemmRows = 16;
+inline constexpr std::int64_t kMaxGemmColumns = 128;
 
 template <typename T>
 struct GemmTile {
@@ -18,27 +23,26 @@ struct GemmTile {
   // tensor has them. With a_stride 0 it is a[k*rows + i]: packed for this tile.
   const T* a = nullptr;
   std::int64_t a_stride = 0;
-  // B[k][j] is b[offsets[k] + j]; a full tile of columns must be readable.
+  // B[k][j] is b[offsets[k] + j]; readable for a whole tile where `columns` ends within one.
   const T* b = nullptr;
   const std::int32_t* offsets = nullptr;
   T* c = nullptr;  // [rows][c_stride], `columns` of them written
   std::int64_t c_stride = 0;
   std::int64_t rows = 0;     // 1 to GemmKernel::rows
-  std::int64_t columns = 0;  // 1 to GemmKernel::columns
+  std::int64_t columns = 0;  // any number
   bool accumulate = false;
   const T* bias = nullptr;  // [rows], or null
 };
 
 template <typename T>
 struct GemmKernel {
-  std::int64_t rows = 0;     // the largest tile
+  std::int64_t rows = 0;     // the most that registers hold
   std::int64_t columns = 0;  // a multiple of the vector length
+  // Few rows leave registers for more columns: how many make a full tile, by number of rows.
+  // Multiples of `columns` or not, at most kMaxGemmColumns.
+  std::array<std::int64_t, kMaxGemmRows + 1> tile_columns = {};
   void (*run)(const GemmTile<T>& tile) = nullptr;
 };
-
-// Upper bounds over all instruction sets, for sizing buffers.
-inline constexpr std::int64_t kMaxGemmRows = 16;
-inline constexpr std::int64_t kMaxGemmColumns = 64;
 
 // Everything that is compiled once for each instruction set.
 struct KernelTable {
