@@ -3,7 +3,10 @@
 #define CONVSERVE_CORE_ALGORITHMS_COPY_ROW_H_
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <type_traits>
 
 #include "core/convert.h"
 #include "core/geometry.h"
@@ -40,8 +43,12 @@ void CopyRow(const In* row, const RowSource& source, std::int64_t first, std::in
   const std::int64_t stride = source.step * source.stride;
   T* to = out + inside;
   const std::int64_t count = outside - inside;
-  if (stride == 1) {
+  if (std::is_same_v<T, In> && stride == 1 && count >= 32) {
+    std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+  } else if (stride == 1) {
     for (std::int64_t i = 0; i < count; ++i) to[i] = Widen<T>(from[i]);
+  } else if (stride == 2) {
+    for (std::int64_t i = 0; i < count; ++i) to[i] = Widen<T>(from[i * 2]);
   } else {
     for (std::int64_t i = 0; i < count; ++i) to[i] = Widen<T>(from[i * stride]);
   }

@@ -46,8 +46,8 @@ template <typename T>
 constexpr std::int64_t kBufferSize = std::int64_t{256 * 1024} / std::int64_t{sizeof(T)};
 // Sums of one task that cannot go to the output directly.
 constexpr std::int64_t kSumsSize = 64 * 1024;
-// Columns of a tile at most.
-constexpr std::int64_t kMaxColumns = 2048;
+// Columns of a tile at most, when its sums are not formed in the output.
+constexpr std::int64_t kMaxSumsColumns = 2048;
 // Tasks wanted, so that many threads find work.
 constexpr std::int64_t kWantedTasks = 16;
 // Multiply-adds in the time that one element is copied, about; only weighs one way of copying
@@ -221,6 +221,7 @@ class Gemm {
   bool PackAllWeights(const Patches& patches) {
     const std::int64_t depth = patches.depth();
     const std::int64_t panels = CeilDivide(g_.filters, panel_rows_);
+    const std::vector<std::int64_t> tap_offsets = TapOffsets(patches);
     std::atomic<bool> finite = true;
     tbb::parallel_for(std::int64_t{0}, g_.groups * panels, [&](std::int64_t item) {
       const std::int64_t group = item / panels;
@@ -231,7 +232,7 @@ class Gemm {
         block.first_depth = k;
         block.depth = std::min(kDepthBlock, depth - k);
         T* out = packed_ + PackedOffset(depth, group, block);
-        if (!PackWeights(patches, group, block, out)) finite = false;
+        if (!PackWeights(patches, tap_offsets, group, block, out)) finite = false;
       }
     });
     return finite;
@@ -254,8 +255,7 @@ class Gemm {
       }
     } else {
       least_rows = 16 * kProductsPerCopy;
-      const std::int64_t most =
-          std::min(kBufferSize<T> / kDepthBlock, kMaxColumns) / kernel_.columns * kernel_.columns;
+      const std::int64_t most = kBufferSize<T> / kDepthBlock / kernel_.columns * kernel_.columns;
       tiling.columns = CeilDivide(CeilDivide(columns, CeilDivide(columns, most)), kernel_.columns) *
                        kernel_.columns;
       tiling.x_tiles = CeilDivide(columns, tiling.columns);
@@ -283,7 +283,8 @@ class Gemm {
       return Window(patches, {rows, width}).channel_size();
     };
     // Row by row of a width that fits.
-    std::int64_t width = std::min(phases[2].outputs, kMaxColumns);
+    const std::int64_t most = kSumsInOutput ? kBufferSize<T> : kMaxSumsColumns;
+    std::int64_t width = std::min(phases[2].outputs, most);
     for (; width >= 32 && size(1, width) > budget; width = CeilDivide(width, 2)) {
     }
     if (size(1, width) > budget) return {};
@@ -292,7 +293,7 @@ class Gemm {
     width = CeilDivide(phases[2].outputs, tiling.x_tiles);
     std::int64_t rows = 1;
     while (rows < phases[1].outputs && size(rows + 1, width) <= budget &&
-           Window(patches, {rows + 1, width}).Columns(rows + 1, width) <= kMaxColumns) {
+           Window(patches, {rows + 1, width}).Columns(rows + 1, width) <= most) {
       ++rows;
     }
     tiling.y_tiles = CeilDivide(phases[1].outputs, rows);
@@ -400,7 +401,9 @@ class Gemm {
     const std::int64_t tile = kernel_.tile_columns[static_cast<std::size_t>(panel_rows_)];
     const bool straight =
         kSumsInOutput && g_.output.spatial[2] == 1 && phase.patches.phases[2].output_step == 1;
-    return straight && task.rows <= 2 * panel_rows_ && span.length > 2 * tile ? span.length : tile;
+    const std::int64_t computed = CeilDivide(span.length, kernel_.columns) * kernel_.columns;
+    return straight && task.rows <= 2 * panel_rows_ && 8 * span.length >= 7 * computed ? span.length
+                                                                                       : tile;
   }
 
   // Fills the buffer, and the offsets of the depth block's rows in it.

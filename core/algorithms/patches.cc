@@ -130,10 +130,27 @@ void PackPatches(const Patches& patches, std::int64_t batch, std::int64_t group,
   });
 }
 
+std::vector<std::int64_t> TapOffsets(const Patches& patches) {
+  std::vector<std::int64_t> offsets;
+  TapCursor cursor(patches, 0);
+  for (std::int64_t tap = 0; tap < patches.taps(); ++tap, cursor.Next()) {
+    std::int64_t offset = 0;
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      const Phase& phase = patches.phases[axis];
+      offset += (phase.first_kernel + cursor.tap[axis] * phase.kernel_step) *
+                patches.geometry.weight.kernel[axis];
+    }
+    offsets.push_back(offset);
+  }
+  return offsets;
+}
+
 template <typename T>
-bool PackWeights(const Patches& patches, std::int64_t group, const Block& block, T* out) {
+bool PackWeights(const Patches& patches, const std::vector<std::int64_t>& tap_offsets,
+                 std::int64_t group, const Block& block, T* out) {
   const Geometry& g = patches.geometry;
-  const auto& phases = patches.phases;
+  const std::int64_t taps = patches.taps();
+  if (taps == 0) return true;
   // Infinities and NaNs survive a multiplication by zero as NaN; everything finite does not.
   T poison = 0;
   VisitDataType(patches.weight.data_type, [&](auto zero) {
@@ -141,18 +158,23 @@ bool PackWeights(const Patches& patches, std::int64_t group, const Block& block,
     if constexpr (kTakes<T, In>) {
       const In* base = patches.weight.As<In>() + g.weight.offset + group * g.weight.group +
                        block.first * g.weight.filter;
-      TapCursor cursor(patches, block.first_depth);
-      for (std::int64_t k = 0; k < block.depth; ++k, cursor.Next()) {
-        const In* from = base + cursor.channel * g.weight.channel;
-        for (std::size_t axis = 0; axis < 3; ++axis) {
-          from += (phases[axis].first_kernel + cursor.tap[axis] * phases[axis].kernel_step) *
-                  g.weight.kernel[axis];
-        }
+      // Filters and taps of one channel lie close together in either operation's tensor.
+      const std::int64_t end = block.first_depth + block.depth;
+      for (std::int64_t k = block.first_depth; k < end;) {
+        const std::int64_t channel = k / taps;
+        const std::int64_t last = std::min(end, (channel + 1) * taps);
         for (std::int64_t i = 0; i < block.count; ++i) {
-          const T value = Widen<T>(from[i * g.weight.filter]);
-          poison += value * T{0};
-          *out++ = value;
+          const In* from = base + channel * g.weight.channel + i * g.weight.filter;
+          const std::int64_t* offset = tap_offsets.data() + (k - channel * taps);
+          T* to = out + i;
+          for (std::int64_t tap = k; tap < last; ++tap, to += block.count) {
+            const T value = Widen<T>(from[*offset++]);
+            poison += value * T{0};
+            *to = value;
+          }
         }
+        out += (last - k) * block.count;
+        k = last;
       }
     }
   });
@@ -163,7 +185,9 @@ template void PackPatches<float>(const Patches&, std::int64_t, std::int64_t, con
                                  std::int64_t, float*);
 template void PackPatches<double>(const Patches&, std::int64_t, std::int64_t, const Block&,
                                   std::int64_t, double*);
-template bool PackWeights<float>(const Patches&, std::int64_t, const Block&, float*);
-template bool PackWeights<double>(const Patches&, std::int64_t, const Block&, double*);
+template bool PackWeights<float>(const Patches&, const std::vector<std::int64_t>&, std::int64_t,
+                                 const Block&, float*);
+template bool PackWeights<double>(const Patches&, const std::vector<std::int64_t>&, std::int64_t,
+                                  const Block&, double*);
 
 }  // namespace convserve

@@ -14,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "core/geometry.h"
 #include "core/phases.h"
@@ -48,9 +49,13 @@ template <typename T>
 void PackPatches(const Patches& patches, std::int64_t batch, std::int64_t group, const Block& block,
                  std::int64_t panel, T* out);
 
+// Where each tap of the phases stands among the taps of one filter and channel, in elements.
+std::vector<std::int64_t> TapOffsets(const Patches& patches);
+
 // Filters of one group, as one panel: [depth][count]. Returns whether all of them are finite.
 template <typename T>
-bool PackWeights(const Patches& patches, std::int64_t group, const Block& block, T* out);
+bool PackWeights(const Patches& patches, const std::vector<std::int64_t>& tap_offsets,
+                 std::int64_t group, const Block& block, T* out);
 
 }  // namespace convserve
 

@@ -121,29 +121,26 @@ void Columns(const GemmTile<T>& tile, std::int64_t first) {
   }
 
   const std::int64_t columns = tile.columns - first;
-  if (columns >= kTileVectors * lanes) {
-    HWY_UNROLL(32) for (int i = 0; i < kTileRows; ++i) {
-      T* HWY_RESTRICT c = tile.c + i * tile.c_stride + first;
-      HWY_UNROLL(32) for (int v = 0; v < kTileVectors; ++v) {
+  HWY_UNROLL(32) for (int v = 0; v < kTileVectors; ++v) {
+    const std::int64_t left = columns - v * lanes;
+    if (left <= 0) return;
+    T* HWY_RESTRICT c = tile.c + first + v * lanes;
+    if (left >= lanes) {
+      HWY_UNROLL(32) for (int i = 0; i < kTileRows; ++i, c += tile.c_stride) {
         V sum = sums[i][v];
-        if (tile.accumulate) sum = hn::Add(hn::LoadU(d, c + v * lanes), sum);
+        if (tile.accumulate) sum = hn::Add(hn::LoadU(d, c), sum);
         if (tile.bias != nullptr) sum = hn::Add(sum, hn::Set(d, tile.bias[i]));
-        hn::StoreU(sum, d, c + v * lanes);
+        hn::StoreU(sum, d, c);
       }
+      continue;
     }
-    return;
-  }
-  HWY_ALIGN T edge[kTileRows][kTileVectors * hn::MaxLanes(d)];
-  HWY_UNROLL(32) for (int i = 0; i < kTileRows; ++i) {
-    HWY_UNROLL(32) for (int v = 0; v < kTileVectors; ++v) {
-      hn::StoreU(sums[i][v], d, &edge[i][v * lanes]);
-    }
-  }
-  for (int i = 0; i < kTileRows; ++i) {
-    T* HWY_RESTRICT c = tile.c + i * tile.c_stride + first;
-    for (std::int64_t j = 0; j < columns; ++j) {
-      const T sum = tile.accumulate ? c[j] + edge[i][j] : edge[i][j];
-      c[j] = tile.bias != nullptr ? sum + tile.bias[i] : sum;
+    HWY_ALIGN T edge[kTileRows][hn::MaxLanes(d)];
+    HWY_UNROLL(32) for (int i = 0; i < kTileRows; ++i) hn::StoreU(sums[i][v], d, edge[i]);
+    for (int i = 0; i < kTileRows; ++i, c += tile.c_stride) {
+      for (std::int64_t j = 0; j < left; ++j) {
+        const T sum = tile.accumulate ? c[j] + edge[i][j] : edge[i][j];
+        c[j] = tile.bias != nullptr ? sum + tile.bias[i] : sum;
+      }
     }
   }
 }
