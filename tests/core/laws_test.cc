@@ -1,12 +1,16 @@
 // Laws that relate sizes, reach and overlap to the parameters, held over thousands of seeded
 // configurations.
 #include <algorithm>
+#include <limits>
 #include <numeric>
+#include <optional>
 #include <random>
 #include <vector>
 
 #include "core/convolve.h"
+#include "core/describe.h"
 #include "core/problem.h"
+#include "core/solve.h"
 #include "gtest/gtest.h"
 #include "tests/support/geometry.h"
 #include "tests/support/tensors.h"
@@ -109,6 +113,7 @@ TEST_F(Laws, OutputPaddingByRemainderInvertsTheSize) {
         (axis.input + axis.padding_begin + axis.padding_end - axis.effective_kernel()) %
         axis.stride;
     EXPECT_EQ(TransposeSize(back), axis.input);
+    EXPECT_EQ(DescribeAxis(*MakeConv(axis), 0).restoring_output_padding, back.output_padding);
   });
 }
 
@@ -117,6 +122,9 @@ TEST_F(Laws, AnOutputSizeComesFromStrideManyInputSizes) {
     const std::int64_t output = ConvSize(axis);
     const std::int64_t smallest = (output - 1) * axis.stride + axis.effective_kernel() -
                                   axis.padding_begin - axis.padding_end;
+    const AxisDescription described = DescribeAxis(*MakeConv(axis), 0);
+    EXPECT_EQ(described.smallest_input_with_this_output, std::max<std::int64_t>(1, smallest));
+    EXPECT_EQ(described.largest_input_with_this_output, smallest + axis.stride - 1);
     Axis other = axis;
     for (std::int64_t n = std::max<std::int64_t>(1, smallest - 2); n <= smallest + axis.stride + 1;
          ++n) {
@@ -225,12 +233,18 @@ TEST_F(Laws, ASymmetricSamePaddingExistsUnlessStrideIsOneAndTheKernelEven) {
   ForConvAxes(kWide, [](Axis axis) {
     const std::int64_t wanted = (axis.input + axis.stride - 1) / axis.stride;
     const std::int64_t effective = axis.effective_kernel();
-    bool exists = false;
-    for (std::int64_t p = 0; p <= effective && !exists; ++p) {
+    std::optional<std::int64_t> smallest;
+    for (std::int64_t p = 0; p <= effective && !smallest; ++p) {
       axis.padding_begin = axis.padding_end = p;
-      exists = ConvSize(axis) == wanted;
+      if (ConvSize(axis) == wanted) smallest = p;
     }
-    EXPECT_EQ(exists, !(axis.stride == 1 && effective % 2 == 0));
+    EXPECT_EQ(smallest.has_value(), !(axis.stride == 1 && effective % 2 == 0));
+    const auto found = FindSamePadding({.input = axis.input,
+                                        .kernel = axis.kernel,
+                                        .stride = axis.stride,
+                                        .dilation = axis.dilation});
+    ASSERT_TRUE(found.ok()) << found.status().ToString();
+    EXPECT_EQ(found->symmetric, smallest);
   });
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/convolve.h"
 #include "core/problem.h"
+#include "core/solve.h"
 #include "core/violation.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -123,12 +124,12 @@ std::int64_t OutputSize(std::int64_t w, std::int64_t k, std::int64_t p, std::int
   return problem.ok() ? problem->output_shape()[2] : 0;
 }
 
-// The smallest symmetric padding that gives ceil(w / s) outputs; -1 when there is none.
+// The forum's get_lowest_padding(w, k, s): the smallest symmetric padding that gives ceil(w / s)
+// outputs; -1 when there is none.
 std::int64_t LowestPadding(std::int64_t w, std::int64_t k, std::int64_t s) {
-  for (std::int64_t p = 0; p <= k; ++p) {
-    if (OutputSize(w, k, p, s) == (w + s - 1) / s) return p;
-  }
-  return -1;
+  const auto same = FindSamePadding({.input = w, .kernel = k, .stride = s});
+  EXPECT_TRUE(same.ok()) << same.status().ToString();
+  return same.ok() ? same->symmetric.value_or(-1) : -1;
 }
 
 std::vector<double> Row(const Json& list) { return list.get<std::vector<double>>(); }
