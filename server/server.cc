@@ -79,8 +79,8 @@ absl::Status ForceFromEnvironment() {
 
 void SetUpGrpcOnce() {
   static const bool done = [] {
-    // Held to the end of the process: when the last user leaves, gRPC 1.51 at times waits ten seconds
-    // for a thread of its own that nothing wakes.
+    // Held to the end of the process: when the last user leaves, gRPC 1.51 at times waits ten
+    // seconds for a thread of its own that nothing wakes.
     grpc_init();
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
