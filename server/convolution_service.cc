@@ -121,6 +121,9 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
       Log(status);
       if (const auto delay = RetryDelayOf(status)) {
         context_.AddTrailingMetadata("grpc-retry-pushback-ms", fmt::format("{}", delay->count()));
+      } else if (status.code() == absl::StatusCode::kResourceExhausted) {
+        // Too large is too large tomorrow as well: a negative delay keeps clients from trying again.
+        context_.AddTrailingMetadata("grpc-retry-pushback-ms", "-1");
       }
       return absl::OkStatus();
     });
