@@ -68,10 +68,10 @@ struct ClientOptions {
 
 struct CallOptions {
   // Nothing: ClientOptions::timeout.
-  std::optional<std::chrono::milliseconds> timeout;
+  std::optional<std::chrono::milliseconds> timeout = std::nullopt;
 
   // Requesting a stop cancels the call, here and on the server.
-  std::stop_token stop;
+  std::stop_token stop = {};
 
   // Wait for a server to come up, until the deadline, where otherwise the call would fail with
   // UNAVAILABLE.
