@@ -24,7 +24,10 @@ absl::StatusOr<const ConvolutionClient*> Session::Client() {
   ServerOptions server_options;
   server_options.max_message_bytes = kMaxMessageBytes;
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(server_options);
-  if (!server.ok()) return About("--embedded", server.status());
+  // The options are ours, so what is wrong must be in the environment.
+  if (!server.ok()) {
+    return WithExitCode(ExitCode::kUsage, About("--embedded", server.status()));
+  }
   server_ = *std::move(server);
   client_ = std::make_unique<ConvolutionClient>(server_->InProcessChannel());
   return client_.get();
