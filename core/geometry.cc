@@ -67,4 +67,24 @@ Geometry::Geometry(const Problem& problem)
   }
 }
 
+void Geometry::JoinPointwiseAxes() {
+  const auto pointwise = [](const Axis& axis) {
+    return axis.kernel == 1 && axis.stride == 1 && axis.input == axis.output &&
+           axis.padding_begin == 0;
+  };
+  const auto side_by_side = [&](const TensorStrides& strides, std::size_t outer) {
+    return strides.spatial[outer] == strides.spatial[2] * axes[2].input;
+  };
+  for (const std::size_t outer : {std::size_t{1}, std::size_t{0}}) {
+    if (axes[outer].input == 1 && axes[outer].output == 1) continue;
+    if (!pointwise(axes[outer]) || !pointwise(axes[2]) || !side_by_side(input, outer) ||
+        !side_by_side(output, outer)) {
+      return;
+    }
+    axes[2].input *= axes[outer].input;
+    axes[2].output = axes[2].input;
+    axes[outer].input = axes[outer].output = 1;
+  }
+}
+
 }  // namespace convserve

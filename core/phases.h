@@ -1,10 +1,12 @@
-// Both operations as one: for each axis, the outputs that meet the same taps at a constant distance.
+// Both operations as one: for each axis, the outputs that meet the same taps at a constant
+// distance.
 //
-// A Conv has one phase an axis. A ConvTranspose has one for every residue of (output + padding) modulo the stride
-// that some tap reaches: output o meets tap t of input i where o + pl = i*s + t*d, so within one residue consecutive
-// outputs meet consecutive inputs at the same taps, and the transposed convolution falls apart into small dense
-// convolutions of stride 1 that write each output once. (Dumoulin and Visin, "A guide to convolution arithmetic for
-// deep learning", 2016, describes the equivalent zero-stuffed convolution; no zero is stuffed here.)
+// A Conv has one phase an axis. A ConvTranspose has one for every residue of (output + padding)
+// modulo the stride that some tap reaches: output o meets tap t of input i where o + pl = i*s +
+// t*d, so within one residue consecutive outputs meet consecutive inputs at the same taps, and the
+// transposed convolution falls apart into small dense convolutions of stride 1 that write each
+// output once. (Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016,
+// describes the equivalent zero-stuffed convolution; no zero is stuffed here.)
 #ifndef CONVSERVE_CORE_PHASES_H_
 #define CONVSERVE_CORE_PHASES_H_
 
@@ -14,8 +16,9 @@
 
 namespace convserve {
 
-// Output `first_output + q*output_step` meets, at tap j, kernel element `first_kernel + j*kernel_step` and the input
-// coordinate `first_input + q*input_step + j*tap_step`, which may lie in the padding. 0 <= q < outputs, 0 <= j < taps.
+// Output `first_output + q*output_step` meets, at tap j, kernel element `first_kernel +
+// j*kernel_step` and the input coordinate `first_input + q*input_step + j*tap_step`, which may lie
+// in the padding. 0 <= q < outputs, 0 <= j < taps.
 struct Phase {
   std::int64_t outputs = 0;
   std::int64_t first_output = 0;
@@ -31,8 +34,8 @@ struct Phase {
 // Phases of an axis that have a tap; outputs in none of them receive no input.
 std::int64_t PhaseCount(Operation operation, const Axis& axis);
 
-// The phase number `index`. May have no outputs. With zero padding, taps that meet padding at every output are left out,
-// possibly all of them.
+// The phase number `index`. May have no outputs. With zero padding, taps that meet padding at every
+// output are left out, possibly all of them.
 Phase PhaseAt(Operation operation, const Axis& axis, PaddingMode mode, std::int64_t index);
 
 // Whether some output of the axis is in no phase.

@@ -48,6 +48,8 @@ constexpr std::int64_t kBufferSize = std::int64_t{256 * 1024} / std::int64_t{siz
 constexpr std::int64_t kSumsSize = 64 * 1024;
 // Columns of a tile at most, when its sums are not formed in the output.
 constexpr std::int64_t kMaxSumsColumns = 2048;
+// Filters whose weights of one depth block stay in the L2 cache beside the buffer.
+constexpr std::int64_t kRowsInCache = 96;
 // Tasks wanted, so that many threads find work.
 constexpr std::int64_t kWantedTasks = 16;
 // Multiply-adds in the time that one element is copied, about; only weighs one way of copying
@@ -115,7 +117,7 @@ class Gemm {
  public:
   explicit Gemm(const Run& run)
       : run_(run),
-        g_(run.problem),
+        g_(Joined(run.problem)),
         kernel_(GetGemmKernel<T>()),
         packed_(reinterpret_cast<T*>(run.workspace.data())),
         output_(reinterpret_cast<Out*>(run.output.data())),
@@ -147,6 +149,12 @@ class Gemm {
     bool weights_in_place = false;
     Tiling tiling;
   };
+
+  static Geometry Joined(const Problem& problem) {
+    Geometry geometry(problem);
+    geometry.JoinPointwiseAxes();
+    return geometry;
+  }
 
   static constexpr bool kSumsInOutput = std::is_same_v<T, Sum> && std::is_same_v<Sum, Out>;
 
@@ -353,44 +361,63 @@ class Gemm {
                const TileColumns& columns) const {
     Scratch<T, Sum>& scratch = Scratch<T, Sum>::OfThread();
     const std::int64_t depth = phase.patches.depth();
-    Out* out = output_ + task.batch * g_.output.batch + task.group * g_.output.group +
-               task.first_row * g_.output.channel;
-    const Sum* bias = bias_.data() + task.group * g_.filters + task.first_row;
     Block block{columns.first, columns.count, 0, 0};
+    // Weights of so many filters stay in the L2 cache while all columns meet them.
+    const std::int64_t chunk = CeilDivide(kRowsInCache, panel_rows_) * panel_rows_;
     do {
       if (stopped()) return;
       block.depth = std::min(kDepthBlock, depth - block.first_depth);
       Copy(phase, task, extent, columns, block, scratch);
-      const bool last = block.first_depth + block.depth == depth;
-      for (std::int64_t j = 0; j < columns.count;) {
-        const Span span = columns.At(j);
-        if (span.length == 0) {
-          j += span.skip;
-          continue;
-        }
-        const std::int64_t count = std::min(PieceColumns(phase, task, span), columns.count - j);
-        for (std::int64_t i = 0; i < task.rows; i += panel_rows_) {
-          GemmTile<T> tile;
-          tile.depth = block.depth;
-          tile.b = scratch.buffer.data() + (phase.window ? j : j * block.depth);
-          tile.offsets = scratch.offsets.data();
-          tile.rows = std::min(panel_rows_, task.rows - i);
-          tile.columns = count;
-          SetWeights(phase, task, block, i, tile);
-          if constexpr (kSumsInOutput) {
-            tile.accumulate = block.first_depth > 0;
-            tile.bias = last ? bias + i : nullptr;
-            Add(tile, columns, j, span, out + i * g_.output.channel, scratch);
-          } else {
-            AddToSums(tile, block.first_depth > 0, scratch,
-                      scratch.sums.data() + i * columns.count + j, columns.count);
+      for (std::int64_t i = 0; i < task.rows; i += chunk) {
+        const std::int64_t rows_end = std::min(i + chunk, task.rows);
+        for (std::int64_t j = 0; j < columns.count;) {
+          const Span span = columns.At(j);
+          if (span.length == 0) {
+            j += span.skip;
+            continue;
           }
+          const std::int64_t count = std::min(PieceColumns(phase, task, span), columns.count - j);
+          const Piece piece{columns, span, j, count};
+          for (std::int64_t row = i; row < rows_end; row += panel_rows_) {
+            RunPiece(phase, task, block, piece, row, scratch);
+          }
+          j += count;
         }
-        j += count;
       }
       block.first_depth += block.depth;
     } while (block.first_depth < depth);
-    if constexpr (!kSumsInOutput) StoreSums(task, columns, bias, out, scratch);
+    if constexpr (!kSumsInOutput) StoreSums(task, columns, scratch);
+  }
+
+  // Columns [first, first + count) of a tile, the first of them at `span`.
+  struct Piece {
+    const TileColumns& columns;
+    const Span& span;
+    std::int64_t first, count;
+  };
+
+  // The product of one panel of weights and one piece of the columns, added to its totals.
+  void RunPiece(const PhaseRun& phase, const Task& task, const Block& block, const Piece& piece,
+                std::int64_t row, Scratch<T, Sum>& scratch) const {
+    GemmTile<T> tile;
+    tile.depth = block.depth;
+    tile.b = scratch.buffer.data() + (phase.window ? piece.first : piece.first * block.depth);
+    tile.offsets = scratch.offsets.data();
+    tile.rows = std::min(panel_rows_, task.rows - row);
+    tile.columns = piece.count;
+    tile.accumulate = block.first_depth > 0;
+    SetWeights(phase, task, block, row, tile);
+    if constexpr (kSumsInOutput) {
+      const bool last = block.first_depth + block.depth == phase.patches.depth();
+      if (last) tile.bias = bias_.data() + task.group * g_.filters + task.first_row + row;
+      Add(tile, piece,
+          output_ + task.batch * g_.output.batch + task.group * g_.output.group +
+              (task.first_row + row) * g_.output.channel,
+          scratch);
+    } else {
+      const std::int64_t stride = piece.columns.count;
+      AddToSums(tile, scratch, scratch.sums.data() + row * stride + piece.first, stride);
+    }
   }
 
   // How many columns go through all rows of the task before the next ones. Packed patches come in
@@ -450,11 +477,11 @@ class Gemm {
   }
 
   // The tile to the output: at once when its columns lie side by side there, else span by span.
-  void Add(GemmTile<T>& tile, const TileColumns& columns, std::int64_t first, const Span& span,
-           Out* out, Scratch<T, Sum>& scratch) const {
+  void Add(GemmTile<T>& tile, const Piece& piece, Out* out, Scratch<T, Sum>& scratch) const {
+    const TileColumns& columns = piece.columns;
     const std::int64_t step = columns.phases[2].output_step * g_.output.spatial[2];
-    if (span.length >= tile.columns && step == 1) {
-      tile.c = out + OutputOffset(g_, columns.phases, span.q);
+    if (piece.span.length >= tile.columns && step == 1) {
+      tile.c = out + OutputOffset(g_, columns.phases, piece.span.q);
       tile.c_stride = g_.output.channel;
       kernel_.run(tile);
       return;
@@ -467,7 +494,7 @@ class Gemm {
     tile.bias = nullptr;
     kernel_.run(tile);
     for (std::int64_t j = 0; j < tile.columns;) {
-      const Span part = columns.At(first + j);
+      const Span part = columns.At(piece.first + j);
       j += part.skip;
       const std::int64_t length = std::min(part.length, tile.columns - j);
       if (length <= 0) continue;
@@ -483,14 +510,15 @@ class Gemm {
     }
   }
 
-  void AddToSums(GemmTile<T>& tile, bool accumulate, Scratch<T, Sum>& scratch, Sum* sums,
+  void AddToSums(GemmTile<T>& tile, Scratch<T, Sum>& scratch, Sum* sums,
                  std::int64_t stride) const {
     if constexpr (std::is_same_v<T, Sum>) {
       tile.c = sums;
       tile.c_stride = stride;
-      tile.accumulate = accumulate;
       kernel_.run(tile);
     } else {
+      const bool accumulate = tile.accumulate;
+      tile.accumulate = false;
       tile.c = scratch.tile.data();
       tile.c_stride = kMaxGemmColumns;
       kernel_.run(tile);
@@ -504,8 +532,11 @@ class Gemm {
   }
 
   // Adds the bias and rounds the sums of a task to where their outputs stand.
-  void StoreSums(const Task& task, const TileColumns& columns, const Sum* bias, Out* out,
+  void StoreSums(const Task& task, const TileColumns& columns,
                  const Scratch<T, Sum>& scratch) const {
+    Out* out = output_ + task.batch * g_.output.batch + task.group * g_.output.group +
+               task.first_row * g_.output.channel;
+    const Sum* bias = bias_.data() + task.group * g_.filters + task.first_row;
     const std::int64_t step = columns.phases[2].output_step * g_.output.spatial[2];
     for (std::int64_t j = 0; j < columns.count;) {
       const Span span = columns.At(j);
