@@ -1,0 +1,41 @@
+// The layers that are measured: rows of tests/bench/layers.csv.
+//
+//   name,class,op,N,C,in,K,k,s,p,d,outpad,g
+//
+// op is conv or deconv (ConvTranspose); N batch, C and K input and output channels, g groups; in,
+// k, s, p, d and outpad hold one number an axis, joined by x: input size, kernel, stride, padding
+// (the same before and after), dilation and output padding.
+#ifndef CONVSERVE_TESTS_BENCH_LAYER_H_
+#define CONVSERVE_TESTS_BENCH_LAYER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/parameters.h"
+#include "core/problem.h"
+
+namespace convserve::bench {
+
+struct Layer {
+  std::string name;
+  std::string class_name;
+  bool transposed = false;
+  std::int64_t batch = 1;
+  std::int64_t input_channels = 1;
+  std::int64_t output_channels = 1;
+  std::int64_t groups = 1;
+  AxisList input, kernel, stride, padding, dilation, output_padding;
+};
+
+// INVALID_ARGUMENT, naming file and line, for a file that cannot be read or a row that does not
+// follow the format.
+absl::StatusOr<std::vector<Layer>> ReadLayers(const std::string& path);
+
+// The layer as a float32 request in plain layouts, without bias.
+absl::StatusOr<Problem> MakeLayerProblem(const Layer& layer);
+
+}  // namespace convserve::bench
+
+#endif  // CONVSERVE_TESTS_BENCH_LAYER_H_

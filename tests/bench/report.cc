@@ -1,0 +1,90 @@
+#include "tests/bench/report.h"
+
+#include "fmt/format.h"
+#include "tests/bench/verify.h"
+
+namespace convserve::bench {
+namespace {
+
+constexpr double kGiga = 1e9;
+constexpr double kMilli = 1e3;
+
+double Percent(double part) { return 100 * part; }
+
+std::string Against(const RivalResult* rival) {
+  if (rival == nullptr) return fmt::format("{:>35}", "-");
+  return fmt::format("{:>15} {:>10.3f} {:>7.2f}x", rival->name, rival->time.median * kMilli,
+                     rival->ratio);
+}
+
+std::string RatioOrDash(double ratio) {
+  return ratio == 0 ? fmt::format("{:>9}", "-") : fmt::format("{:>8.2f}x", ratio);
+}
+
+}  // namespace
+
+std::string TableHead() {
+  return fmt::format(
+      "ms: median of the rounds; +-: distance of the quartiles. peak: of the fused multiply-adds\n"
+      "that registers allow; roof: of what peak and the bandwidth for the mandatory bytes allow.\n"
+      "plain, steady: the best rival, its ms, and how many times faster we are. error: the "
+      "largest\n"
+      "against float64, as c of c * 2^-24 * sum|x||w|, bound {}. work: workspace as part of input "
+      "+\n"
+      "weight + output, ! when above 10 % and 4 MiB.\n\n"
+      "{:<16} {:<12} {:>9} {:>5} {:>7} {:>5} {:>5} |{:>35} |{:>35} |{:>6} {:>8}\n",
+      kErrorBound, "layer", "algorithm", "ms", "+-", "GFLOP/s", "peak", "roof", "plain rival",
+      "steady rival", "error", "work");
+}
+
+std::string TableLine(const Result& result) {
+  return fmt::format(
+      "{:<16} {:<12} {:>9.3f} {:>4.0f}% {:>7.1f} {:>4.0f}% {:>4.0f}% |{} |{} |{:>6.2f} "
+      "{:>6.0f}%{}\n",
+      result.layer.name, result.algorithm, result.time.median * kMilli, Percent(result.time.spread),
+      result.flops_per_second() / kGiga, Percent(result.part_of_peak()),
+      Percent(result.part_of_roofline()), Against(result.best(Regime::kPlain)),
+      Against(result.best(Regime::kSteady)), result.error,
+      Percent(static_cast<double>(result.workspace_bytes) /
+              static_cast<double>(result.mandatory_bytes)),
+      result.has_large_workspace() ? '!' : ' ');
+}
+
+std::string ClassTable(const std::vector<ClassResult>& rows) {
+  std::string text =
+      fmt::format("{:<18} {:>6} {:>8} {:>5} {:>5} {:>9} {:>9} {:>9} {:>9}\n", "geometric means",
+                  "layers", "GFLOP/s", "peak", "roof", "plain", "worst", "steady", "worst");
+  for (const ClassResult& row : rows) {
+    text += fmt::format("{:<18} {:>6} {:>8.1f} {:>4.0f}% {:>4.0f}% {} {} {} {}\n", row.name,
+                        row.layers, row.flops_per_second / kGiga, Percent(row.part_of_peak),
+                        Percent(row.part_of_roofline), RatioOrDash(row.against_plain),
+                        RatioOrDash(row.worst_against_plain), RatioOrDash(row.against_steady),
+                        RatioOrDash(row.worst_against_steady));
+  }
+  return text;
+}
+
+std::string Csv(const std::vector<Result>& results) {
+  std::string text =
+      "layer,class,multiply_adds,contender,regime,implementation,seconds,spread,gflops,"
+      "ours_times_faster,part_of_peak,part_of_roofline,error,workspace_bytes,mandatory_bytes\n";
+  for (const Result& result : results) {
+    const std::string start =
+        fmt::format("{},{},{:.0f}", result.layer.name, result.layer.class_name, result.flops / 2);
+    text += fmt::format("{},convserve,plain,{},{:.6g},{:.3f},{:.2f},1,{:.4f},{:.4f},{:.3f},{},{}\n",
+                        start, result.algorithm, result.time.median, result.time.spread,
+                        result.flops_per_second() / kGiga, result.part_of_peak(),
+                        result.part_of_roofline(), result.error, result.workspace_bytes,
+                        result.mandatory_bytes);
+    for (const RivalResult& rival : result.rivals) {
+      const double speed = result.flops / rival.time.median;
+      text += fmt::format("{},{},{},{},{:.6g},{:.3f},{:.2f},{:.3f},{:.4f},,,,\n", start, rival.name,
+                          rival.regime == Regime::kPlain ? "plain" : "steady", rival.implementation,
+                          rival.time.median, rival.time.spread, speed / kGiga, rival.ratio,
+                          speed / result.peak_flops);
+    }
+  }
+  return text;
+}
+
+}  // namespace convserve::bench

@@ -1,0 +1,25 @@
+#include "tests/bench/rivals/rivals.h"
+
+#include <vector>
+
+namespace convserve::bench {
+
+std::vector<Rival> Rivals() {
+  return {
+#ifdef CONVSERVE_BENCH_ONEDNN
+      {"onednn/plain", Regime::kPlain, PrepareOneDnnPlain},
+      {"onednn/oneshot", Regime::kPlain, PrepareOneDnnOneShot},
+      {"onednn/any", Regime::kSteady, PrepareOneDnnAny},
+      {"onednn/winograd", Regime::kSteady, PrepareOneDnnWinograd},
+#endif
+#ifdef CONVSERVE_BENCH_OPENBLAS
+      {"openblas/im2col", Regime::kPlain, PrepareIm2col},
+#endif
+#ifdef CONVSERVE_BENCH_OPENCV
+      {"opencv/filter2d", Regime::kPlain, PrepareFilter2d},
+#endif
+      {"simple/naive", Regime::kPlain, PrepareNaive},
+  };
+}
+
+}  // namespace convserve::bench
