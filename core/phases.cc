@@ -83,9 +83,4 @@ bool HasUncoveredOutputs(Operation operation, const Axis& axis) {
          (axis.kernel < axis.stride || std::gcd(axis.stride, axis.dilation) > 1);
 }
 
-std::int64_t MaxTaps(Operation operation, const Axis& axis) {
-  if (operation == Operation::kConv) return axis.kernel;
-  return (axis.kernel - 1) / TapPeriod(axis) + 1;
-}
-
 }  // namespace convserve

@@ -41,9 +41,6 @@ Phase PhaseAt(Operation operation, const Axis& axis, PaddingMode mode, std::int6
 // Whether some output of the axis is in no phase.
 bool HasUncoveredOutputs(Operation operation, const Axis& axis);
 
-// An upper bound of taps over all phases.
-std::int64_t MaxTaps(Operation operation, const Axis& axis);
-
 }  // namespace convserve
 
 #endif  // CONVSERVE_CORE_PHASES_H_

@@ -18,6 +18,8 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <deque>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <string>
@@ -50,6 +52,10 @@ constexpr std::int64_t kSumsSize = 64 * 1024;
 constexpr std::int64_t kMaxSumsColumns = 2048;
 // Filters whose weights of one depth block stay in the L2 cache beside the buffer.
 constexpr std::int64_t kRowsInCache = 96;
+// Phases whose weights are packed together.
+constexpr std::size_t kPhasesAtOnce = 64;
+// Channels whose weights one task packs.
+constexpr std::int64_t kChannelsPacked = 16;
 // Tasks wanted, so that many threads find work.
 constexpr std::int64_t kWantedTasks = 16;
 // Multiply-adds in the time that one element is copied, about; only weighs one way of copying
@@ -129,25 +135,36 @@ class Gemm {
     const auto uncovered = [&](const Axis& axis) { return HasUncoveredOutputs(operation, axis); };
     if (std::any_of(g_.axes.begin(), g_.axes.end(), uncovered)) FillWithBias();
     const auto count = [&](std::size_t axis) { return PhaseCount(operation, g_.axes[axis]); };
+    std::deque<PhaseRun> phases;
     for (std::int64_t z = 0; z < count(0); ++z) {
       for (std::int64_t y = 0; y < count(1); ++y) {
         for (std::int64_t x = 0; x < count(2); ++x) {
+          AddPhase({z, y, x}, phases);
+          if (phases.size() == kPhasesAtOnce) RunPhases(phases);
           if (stopped()) return absl::CancelledError("a stop was requested");
-          RunPhase({z, y, x});
         }
       }
     }
+    RunPhases(phases);
     return stopped() ? absl::CancelledError("a stop was requested") : absl::OkStatus();
   }
 
  private:
   // One phase, ready to be cut into tasks.
   struct PhaseRun {
+    explicit PhaseRun(const Patches& p) : patches(p) {}
+
     Patches patches;
     std::optional<Window> window;
     std::vector<std::int32_t> tap_offsets;  // with a window: of channel 0
-    bool weights_in_place = false;
     Tiling tiling;
+    std::int64_t first_task = 0;
+    bool weights_in_place = false;
+    // Otherwise: where they are packed, where the taps stand in the tensor, and whether all weights
+    // are finite.
+    T* packed = nullptr;
+    std::vector<std::int64_t> tap_weights;
+    std::atomic<bool> finite = true;
   };
 
   static Geometry Joined(const Problem& problem) {
@@ -160,34 +177,44 @@ class Gemm {
 
   bool stopped() const { return run_.stop.stop_requested(); }
 
-  void RunPhase(const std::array<std::int64_t, 3>& index) {
+  void AddPhase(const std::array<std::int64_t, 3>& index, std::deque<PhaseRun>& phases) const {
     const Problem& problem = run_.problem;
-    PhaseRun phase{{g_, problem.padding_mode(), {}, run_.operands.input, run_.operands.weight},
-                   {},
-                   {},
-                   {},
-                   {}};
+    std::array<Phase, 3> axes;
     for (std::size_t axis = 0; axis < 3; ++axis) {
-      phase.patches.phases[axis] =
-          PhaseAt(problem.operation(), g_.axes[axis], problem.padding_mode(), index[axis]);
+      axes[axis] = PhaseAt(problem.operation(), g_.axes[axis], problem.padding_mode(), index[axis]);
+      if (axes[axis].outputs == 0) return;
     }
-    if (phase.patches.columns() == 0) return;
+    PhaseRun& phase = phases.emplace_back(
+        Patches{g_, problem.padding_mode(), axes, run_.operands.input, run_.operands.weight});
     phase.tiling = MakeTiling(phase);
     phase.weights_in_place = kSumsInOutput && WeightsInOrder(problem, phase.patches);
-    const bool finite = phase.weights_in_place || PackAllWeights(phase.patches);
+    if (!phase.weights_in_place) phase.tap_weights = TapOffsets(phase.patches);
+  }
 
-    const std::int64_t tasks =
-        g_.batch * g_.groups * phase.tiling.tiles() * phase.tiling.row_blocks;
+  // Computes all phases and takes them off the list.
+  void RunPhases(std::deque<PhaseRun>& phases) {
+    PackAllWeights(phases);
+    std::int64_t tasks = 0;
+    for (PhaseRun& phase : phases) {
+      phase.first_task = tasks;
+      tasks += g_.batch * g_.groups * phase.tiling.tiles() * phase.tiling.row_blocks;
+    }
     tbb::parallel_for(std::int64_t{0}, tasks, [&](std::int64_t task) {
-      if (!stopped()) RunTask(phase, task);
+      if (stopped()) return;
+      const auto after = std::upper_bound(
+          phases.begin(), phases.end(), task,
+          [](std::int64_t t, const PhaseRun& phase) { return t < phase.first_task; });
+      RunTask(*std::prev(after), task - std::prev(after)->first_task);
     });
-    if (stopped()) return;
     if constexpr (std::is_floating_point_v<Sum>) {
-      if (problem.padding_mode() == PaddingMode::kZeros &&
-          !(phase.weights_in_place ? CornersAreFinite(phase.patches) : finite)) {
-        BorderRepair<Sum, Out>(run_, g_, phase.patches, bias_).Compute();
+      for (const PhaseRun& phase : phases) {
+        if (stopped() || run_.problem.padding_mode() != PaddingMode::kZeros) break;
+        if (!(phase.weights_in_place ? CornersAreFinite(phase.patches) : phase.finite.load())) {
+          BorderRepair<Sum, Out>(run_, g_, phase.patches, bias_).Compute();
+        }
       }
     }
+    phases.clear();
   }
 
   // A weight tensor has the rows of the weight matrix side by side unless its layout, a flip or a
@@ -224,30 +251,27 @@ class Gemm {
     return true;
   }
 
-  // Packed weights of a group: for each depth block, panels of panel_rows_ filters, [depth][rows]
-  // each.
-  bool PackAllWeights(const Patches& patches) {
-    const std::int64_t depth = patches.depth();
-    const std::int64_t panels = CeilDivide(g_.filters, panel_rows_);
-    const std::vector<std::int64_t> tap_offsets = TapOffsets(patches);
-    std::atomic<bool> finite = true;
-    tbb::parallel_for(std::int64_t{0}, g_.groups * panels, [&](std::int64_t item) {
-      const std::int64_t group = item / panels;
-      Block block;
-      block.first = item % panels * panel_rows_;
-      block.count = std::min(panel_rows_, g_.filters - block.first);
-      for (std::int64_t k = 0; k < depth; k += kDepthBlock) {
-        block.first_depth = k;
-        block.depth = std::min(kDepthBlock, depth - k);
-        T* out = packed_ + PackedOffset(depth, group, block);
-        if (!PackWeights(patches, tap_offsets, group, block, out)) finite = false;
+  // All phases channel by channel: they share the cache lines of a weight tensor.
+  void PackAllWeights(std::deque<PhaseRun>& phases) {
+    std::int64_t packed = 0;
+    for (PhaseRun& phase : phases) {
+      phase.packed = packed_ + packed;
+      if (!phase.weights_in_place) packed += g_.groups * g_.filters * phase.patches.depth();
+    }
+    if (packed == 0) return;
+    const std::int64_t blocks = CeilDivide(g_.channels, kChannelsPacked);
+    tbb::parallel_for(std::int64_t{0}, g_.groups * blocks, [&](std::int64_t item) {
+      const std::int64_t group = item / blocks;
+      const std::int64_t first = item % blocks * kChannelsPacked;
+      for (PhaseRun& phase : phases) {
+        if (phase.weights_in_place) continue;
+        T* out = phase.packed + group * g_.filters * phase.patches.depth();
+        if (!PackWeights(phase.patches, phase.tap_weights, {panel_rows_, kDepthBlock}, group, first,
+                         std::min(kChannelsPacked, g_.channels - first), out)) {
+          phase.finite = false;
+        }
       }
     });
-    return finite;
-  }
-
-  std::int64_t PackedOffset(std::int64_t depth, std::int64_t group, const Block& block) const {
-    return group * g_.filters * depth + block.first_depth * g_.filters + block.first * block.depth;
   }
 
   Tiling MakeTiling(PhaseRun& phase) const {
@@ -471,8 +495,8 @@ class Gemm {
                row * g_.weight.filter + block.first_depth;
       tile.a_stride = g_.weight.filter;
     } else {
-      const Block panel{row, tile.rows, block.first_depth, block.depth};
-      tile.a = packed_ + PackedOffset(phase.patches.depth(), task.group, panel);
+      tile.a = phase.packed + task.group * g_.filters * phase.patches.depth() +
+               WeightPanels::Offset(phase.patches, block.first_depth, block.depth, row);
     }
   }
 
@@ -591,11 +615,9 @@ std::string Refusal(const Problem& problem) {
   return "";
 }
 
-// The packed weights of one phase.
+// The packed weights: each belongs to one phase.
 std::int64_t WorkspaceBytes(const Problem& problem) {
-  const Geometry g(problem);
-  std::int64_t elements = g.groups * g.filters * g.channels;
-  for (const Axis& axis : g.axes) elements *= MaxTaps(problem.operation(), axis);
+  const std::int64_t elements = problem.weight_bytes() / SizeOf(problem.weight_type());
   const std::int64_t size = problem.arithmetic() == Arithmetic::kFloat64 ? 8 : 4;
   return elements <= std::numeric_limits<std::int64_t>::max() / size
              ? elements * size

@@ -1,7 +1,6 @@
 #include "core/algorithms/patches.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <type_traits>
 
@@ -60,6 +59,12 @@ class PatchPacker {
   void Pack(std::int64_t first_column, std::int64_t columns, const Block& block, std::int64_t panel,
             T* out) const {
     if (columns < panel) std::fill(out, out + block.depth * panel, T{0});
+    const std::int64_t taps = patches_.taps();
+    if (taps > 0 && patches_.phases[2].outputs < kShortRow && taps * columns <= kTableSize &&
+        g_.channels > 1) {
+      PackByTable(first_column, columns, block, panel, out);
+      return;
+    }
     for (std::int64_t done = 0; done < columns;) {
       const Segment segment = SegmentAt(first_column + done, done, columns - done);
       PackSegment(segment, block, panel, out);
@@ -102,6 +107,54 @@ class PatchPacker {
       }
     }
   }
+
+  // Where rows are short, each element on its own: for every tap and column its place in a channel,
+  // -1 for padding.
+  void PackByTable(std::int64_t first_column, std::int64_t columns, const Block& block,
+                   std::int64_t panel, T* out) const {
+    const auto& phases = patches_.phases;
+    std::array<std::int64_t, kTableSize> table;
+    const std::int64_t taps = patches_.taps();
+    for (std::int64_t done = 0; done < columns;) {
+      const Segment segment = SegmentAt(first_column + done, done, columns - done);
+      TapCursor cursor(patches_, 0);
+      for (std::int64_t tap = 0; tap < taps; ++tap, cursor.Next()) {
+        for (std::int64_t i = 0; i < segment.length; ++i) {
+          std::int64_t at = 0;
+          for (std::size_t axis = 0; axis < 3; ++axis) {
+            const std::int64_t shift = axis == 2 ? i * phases[2].input_step : 0;
+            const std::int64_t source =
+                SourceIndex(patches_.mode,
+                            segment.input[axis] + shift + cursor.tap[axis] * phases[axis].tap_step,
+                            g_.axes[axis].input);
+            if (source < 0 || at < 0) {
+              at = -1;
+            } else {
+              at += source * g_.input.spatial[axis];
+            }
+          }
+          table[static_cast<std::size_t>(tap * columns + done + i)] = at;
+        }
+      }
+      done += segment.length;
+    }
+    std::int64_t tap = block.first_depth % taps;
+    const In* channel = input_ + block.first_depth / taps * g_.input.channel;
+    for (std::int64_t k = 0; k < block.depth; ++k, out += panel) {
+      const std::int64_t* at = table.data() + tap * columns;
+      for (std::int64_t j = 0; j < columns; ++j) {
+        const T value = Widen<T>(channel[std::max<std::int64_t>(at[j], 0)]);
+        out[j] = at[j] < 0 ? T{0} : value;
+      }
+      if (++tap == taps) {
+        tap = 0;
+        channel += g_.input.channel;
+      }
+    }
+  }
+
+  static constexpr std::int64_t kShortRow = 16;
+  static constexpr std::int64_t kTableSize = 1024;
 
   const Patches& patches_;
   const Geometry& g_;
@@ -147,47 +200,55 @@ std::vector<std::int64_t> TapOffsets(const Patches& patches) {
 
 template <typename T>
 bool PackWeights(const Patches& patches, const std::vector<std::int64_t>& tap_offsets,
-                 std::int64_t group, const Block& block, T* out) {
+                 const WeightPanels& panels, std::int64_t group, std::int64_t first,
+                 std::int64_t count, T* out) {
   const Geometry& g = patches.geometry;
   const std::int64_t taps = patches.taps();
-  if (taps == 0) return true;
-  // Infinities and NaNs survive a multiplication by zero as NaN; everything finite does not.
-  T poison = 0;
+  const std::int64_t depth = patches.depth();
+  bool finite = true;
   VisitDataType(patches.weight.data_type, [&](auto zero) {
     using In = decltype(zero);
     if constexpr (kTakes<T, In>) {
-      const In* base = patches.weight.As<In>() + g.weight.offset + group * g.weight.group +
-                       block.first * g.weight.filter;
-      // Filters and taps of one channel lie close together in either operation's tensor.
-      const std::int64_t end = block.first_depth + block.depth;
-      for (std::int64_t k = block.first_depth; k < end;) {
-        const std::int64_t channel = k / taps;
-        const std::int64_t last = std::min(end, (channel + 1) * taps);
-        for (std::int64_t i = 0; i < block.count; ++i) {
-          const In* from = base + channel * g.weight.channel + i * g.weight.filter;
-          const std::int64_t* offset = tap_offsets.data() + (k - channel * taps);
-          T* to = out + i;
-          for (std::int64_t tap = k; tap < last; ++tap, to += block.count) {
-            const T value = Widen<T>(from[*offset++]);
-            poison += value * T{0};
-            *to = value;
+      const In* base = patches.weight.As<In>() + g.weight.offset + group * g.weight.group;
+      // Tap by tap within a channel: filters and taps of one channel lie close together in either
+      // operation's tensor.
+      for (std::int64_t channel = first; channel < first + count; ++channel) {
+        for (std::int64_t tap = 0; tap < taps;) {
+          const std::int64_t k = channel * taps + tap;
+          const std::int64_t block = k / panels.depth_block * panels.depth_block;
+          const std::int64_t block_depth = std::min(panels.depth_block, depth - block);
+          const std::int64_t last = std::min(taps, tap + block + block_depth - k);
+          for (std::int64_t filter = 0; filter < g.filters; filter += panels.panel) {
+            const std::int64_t rows = std::min(panels.panel, g.filters - filter);
+            T* to = out + WeightPanels::Offset(patches, block, block_depth, filter) +
+                    (k - block) * rows;
+            const In* from = base + channel * g.weight.channel + filter * g.weight.filter;
+            for (std::int64_t t = tap; t < last; ++t, to += rows) {
+              const In* element = from + tap_offsets[static_cast<std::size_t>(t)];
+              for (std::int64_t i = 0; i < rows; ++i) {
+                const T value = Widen<T>(element[i * g.weight.filter]);
+                finite &= value - value == T{0};  // not so for infinities and NaNs
+                to[i] = value;
+              }
+            }
           }
+          tap = last;
         }
-        out += (last - k) * block.count;
-        k = last;
       }
     }
   });
-  return !std::isnan(poison);
+  return finite;
 }
 
 template void PackPatches<float>(const Patches&, std::int64_t, std::int64_t, const Block&,
                                  std::int64_t, float*);
 template void PackPatches<double>(const Patches&, std::int64_t, std::int64_t, const Block&,
                                   std::int64_t, double*);
-template bool PackWeights<float>(const Patches&, const std::vector<std::int64_t>&, std::int64_t,
-                                 const Block&, float*);
-template bool PackWeights<double>(const Patches&, const std::vector<std::int64_t>&, std::int64_t,
-                                  const Block&, double*);
+template bool PackWeights<float>(const Patches&, const std::vector<std::int64_t>&,
+                                 const WeightPanels&, std::int64_t, std::int64_t, std::int64_t,
+                                 float*);
+template bool PackWeights<double>(const Patches&, const std::vector<std::int64_t>&,
+                                  const WeightPanels&, std::int64_t, std::int64_t, std::int64_t,
+                                  double*);
 
 }  // namespace convserve

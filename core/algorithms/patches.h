@@ -52,10 +52,25 @@ void PackPatches(const Patches& patches, std::int64_t batch, std::int64_t group,
 // Where each tap of the phases stands among the taps of one filter and channel, in elements.
 std::vector<std::int64_t> TapOffsets(const Patches& patches);
 
-// Filters of one group, as one panel: [depth][count]. Returns whether all of them are finite.
+// The weights of one group in panels of `panel` filters for every depth block of `depth_block`
+// rows: [depth blocks][panels][rows of the block][filters of the panel]. Packs channels [first,
+// first + count) to their places in `out`, which begins at channel 0. Returns whether all of them
+// are finite.
+struct WeightPanels {
+  std::int64_t panel = 1;
+  std::int64_t depth_block = 1;
+
+  // Where the panel of `filters` filters from `first` on begins in a depth block of `depth` rows
+  // from `first_depth` on.
+  static std::int64_t Offset(const Patches& patches, std::int64_t first_depth, std::int64_t depth,
+                             std::int64_t first) {
+    return first_depth * patches.geometry.filters + first * depth;
+  }
+};
 template <typename T>
 bool PackWeights(const Patches& patches, const std::vector<std::int64_t>& tap_offsets,
-                 std::int64_t group, const Block& block, T* out);
+                 const WeightPanels& panels, std::int64_t group, std::int64_t first,
+                 std::int64_t count, T* out);
 
 }  // namespace convserve
 
