@@ -16,7 +16,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cmath>
 #include <cstdint>
 #include <deque>
 #include <iterator>
@@ -30,8 +29,9 @@
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/border.h"
 #include "core/algorithms/patches.h"
+#include "core/algorithms/tiling.h"
+#include "core/algorithms/totals.h"
 #include "core/algorithms/window.h"
-#include "core/convert.h"
 #include "core/geometry.h"
 #include "core/kernels/gemm_kernel.h"
 #include "core/phases.h"
@@ -46,74 +46,22 @@ static_assert(kDepthBlock * 255 * 255 < 1 << 24, "integer block sums must be exa
 // weights and outputs.
 template <typename T>
 constexpr std::int64_t kBufferSize = std::int64_t{256 * 1024} / std::int64_t{sizeof(T)};
-// Sums of one task that cannot go to the output directly.
-constexpr std::int64_t kSumsSize = 64 * 1024;
-// Columns of a tile at most, when its sums are not formed in the output.
-constexpr std::int64_t kMaxSumsColumns = 2048;
 // Filters whose weights of one depth block stay in the L2 cache beside the buffer.
 constexpr std::int64_t kRowsInCache = 96;
 // Phases whose weights are packed together.
 constexpr std::size_t kPhasesAtOnce = 64;
 // Channels whose weights one task packs.
 constexpr std::int64_t kChannelsPacked = 16;
-// Tasks wanted, so that many threads find work.
-constexpr std::int64_t kWantedTasks = 16;
-// Multiply-adds in the time that one element is copied, about; only weighs one way of copying
-// against another.
-constexpr std::int64_t kProductsPerCopy = 16;
-
-constexpr std::int64_t CeilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 // Scratch of one thread, kept between runs.
-template <typename T, typename Sum>
+template <typename T>
 struct Scratch {
   // Kernels read a full tile of columns also where fewer are left.
   std::vector<T> buffer = std::vector<T>(kBufferSize<T> + kMaxGemmColumns);
-  std::vector<Sum> sums = std::vector<Sum>(kSumsSize);
   std::array<std::int32_t, kDepthBlock> offsets;
-  std::array<T, kMaxGemmRows * kMaxGemmColumns> tile;
 
   static Scratch& OfThread() {
     thread_local Scratch scratch;
     return scratch;
-  }
-};
-
-// How the outputs of a phase are cut into tiles. With a window a tile is a rectangle of one z, and
-// its columns run along padded rows; otherwise a run of columns of the patch matrix.
-struct Tiling {
-  std::int64_t columns = 0;  // of a tile, at most
-  Window::Extent extent;     // with a window
-  std::int64_t x_tiles = 1, y_tiles = 1, z_tiles = 1;
-  std::int64_t rows = 0;  // filters of a task
-  std::int64_t row_blocks = 1;
-
-  std::int64_t tiles() const { return x_tiles * y_tiles * z_tiles; }
-};
-
-// Outputs side by side: `length` of them from phase index q on, `skip` columns further.
-struct Span {
-  std::array<std::int64_t, 3> q;
-  std::int64_t skip;
-  std::int64_t length;
-};
-
-// The columns of one tile.
-struct TileColumns {
-  const std::array<Phase, 3>& phases;
-  std::int64_t count;
-  std::int64_t pitch;  // columns from one row to the next
-  std::int64_t width;  // of a row, the rest computes nothing
-  Window::Origin origin;
-  std::int64_t first = 0;  // without a window: the tile's first column of the patch matrix
-
-  Span At(std::int64_t column) const {
-    column += first;
-    const std::int64_t row = column / pitch;
-    const std::int64_t x = column % pitch;
-    if (x >= width) return {{}, pitch - x, 0};
-    const std::int64_t y = origin.y + row;
-    return {{origin.z + y / phases[1].outputs, y % phases[1].outputs, origin.x + x}, 0, width - x};
   }
 };
 
@@ -126,14 +74,13 @@ class Gemm {
         g_(Joined(run.problem)),
         kernel_(GetGemmKernel<T>()),
         packed_(reinterpret_cast<T*>(run.workspace.data())),
-        output_(reinterpret_cast<Out*>(run.output.data())),
-        bias_(LoadBias<Sum>(run)),
+        totals_(run, g_),
         panel_rows_(CeilDivide(g_.filters, CeilDivide(g_.filters, kernel_.rows))) {}
 
   absl::Status Compute() {
     const Operation operation = run_.problem.operation();
     const auto uncovered = [&](const Axis& axis) { return HasUncoveredOutputs(operation, axis); };
-    if (std::any_of(g_.axes.begin(), g_.axes.end(), uncovered)) FillWithBias();
+    if (std::any_of(g_.axes.begin(), g_.axes.end(), uncovered)) totals_.FillWithBias();
     const auto count = [&](std::size_t axis) { return PhaseCount(operation, g_.axes[axis]); };
     std::deque<PhaseRun> phases;
     for (std::int64_t z = 0; z < count(0); ++z) {
@@ -173,7 +120,7 @@ class Gemm {
     return geometry;
   }
 
-  static constexpr bool kSumsInOutput = std::is_same_v<T, Sum> && std::is_same_v<Sum, Out>;
+  static constexpr bool kSumsInOutput = Totals<T, Sum, Out>::kInOutput;
 
   bool stopped() const { return run_.stop.stop_requested(); }
 
@@ -186,7 +133,16 @@ class Gemm {
     }
     PhaseRun& phase = phases.emplace_back(
         Patches{g_, problem.padding_mode(), axes, run_.operands.input, run_.operands.weight});
-    phase.tiling = MakeTiling(phase);
+    phase.tiling = MakeTiling(phase.patches, {.buffer = kBufferSize<T>,
+                                              .tile_columns = kernel_.columns,
+                                              .panel_rows = panel_rows_,
+                                              .sums_in_output = kSumsInOutput});
+    if (phase.tiling.window) {
+      phase.window.emplace(phase.patches, phase.tiling.extent);
+      for (std::int64_t tap = 0; tap < phase.patches.taps(); ++tap) {
+        phase.tap_offsets.push_back(static_cast<std::int32_t>(phase.window->Offset(0, tap)));
+      }
+    }
     phase.weights_in_place = kSumsInOutput && WeightsInOrder(problem, phase.patches);
     if (!phase.weights_in_place) phase.tap_weights = TapOffsets(phase.patches);
   }
@@ -209,9 +165,12 @@ class Gemm {
     if constexpr (std::is_floating_point_v<Sum>) {
       for (const PhaseRun& phase : phases) {
         if (stopped() || run_.problem.padding_mode() != PaddingMode::kZeros) break;
-        if (!(phase.weights_in_place ? CornersAreFinite(phase.patches) : phase.finite.load())) {
-          BorderRepair<Sum, Out>(run_, g_, phase.patches, bias_).Compute();
-        }
+        // A weight that is not finite makes NaN of every output at which its tap is padded (0 *
+        // Inf). A tap that is padded anywhere along an axis is so at the first or the last output:
+        // where weights were not looked at, those two corners tell.
+        const bool good = phase.weights_in_place ? totals_.CornersAreNumbers(phase.patches.phases)
+                                                 : phase.finite.load();
+        if (!good) BorderRepair<Sum, Out>(run_, g_, phase.patches, totals_.bias()).Compute();
       }
     }
     phases.clear();
@@ -227,26 +186,6 @@ class Gemm {
     }
     for (std::size_t axis = 0; axis < 3; ++axis) {
       if (patches.phases[axis].taps != patches.geometry.axes[axis].kernel) return false;
-    }
-    return true;
-  }
-
-  // A weight that is not finite makes NaN of every output at which its tap is padded (0 * Inf). A
-  // tap that is padded anywhere along an axis is so at the first or the last output, so those two
-  // corners tell for all weights.
-  bool CornersAreFinite(const Patches& patches) const {
-    const auto& phases = patches.phases;
-    const std::int64_t corners[] = {
-        OutputOffset(g_, phases, {0, 0, 0}),
-        OutputOffset(g_, phases,
-                     {phases[0].outputs - 1, phases[1].outputs - 1, phases[2].outputs - 1})};
-    for (std::int64_t n = 0; n < g_.batch; ++n) {
-      for (std::int64_t m = 0; m < g_.groups * g_.filters; ++m) {
-        const Out* out = output_ + n * g_.output.batch + m * g_.output.channel;
-        for (const std::int64_t corner : corners) {
-          if (std::isnan(static_cast<double>(Widen<Sum>(out[corner])))) return false;
-        }
-      }
     }
     return true;
   }
@@ -274,74 +213,6 @@ class Gemm {
     });
   }
 
-  Tiling MakeTiling(PhaseRun& phase) const {
-    Tiling tiling = WindowTiling(phase);
-    const std::int64_t columns = phase.patches.columns();
-    // Filters of a task: enough for its copies to cost little beside its products.
-    std::int64_t least_rows = 0;
-    if (tiling.columns > 0) {
-      least_rows = 25 * kProductsPerCopy / phase.patches.taps();
-      phase.window.emplace(phase.patches, tiling.extent);
-      for (std::int64_t tap = 0; tap < phase.patches.taps(); ++tap) {
-        phase.tap_offsets.push_back(static_cast<std::int32_t>(phase.window->Offset(0, tap)));
-      }
-    } else {
-      least_rows = 16 * kProductsPerCopy;
-      const std::int64_t most = kBufferSize<T> / kDepthBlock / kernel_.columns * kernel_.columns;
-      tiling.columns = CeilDivide(CeilDivide(columns, CeilDivide(columns, most)), kernel_.columns) *
-                       kernel_.columns;
-      tiling.x_tiles = CeilDivide(columns, tiling.columns);
-      tiling.y_tiles = tiling.z_tiles = 1;
-    }
-    const std::int64_t tasks = g_.batch * g_.groups * tiling.tiles();
-    std::int64_t rows = CeilDivide(g_.filters, CeilDivide(kWantedTasks, tasks));
-    rows = std::max({rows, least_rows, 4 * panel_rows_});
-    if (!kSumsInOutput) rows = std::min(rows, kSumsSize / tiling.columns);
-    tiling.rows = std::max<std::int64_t>(rows / panel_rows_, 1) * panel_rows_;
-    tiling.row_blocks = CeilDivide(g_.filters, tiling.rows);
-    return tiling;
-  }
-
-  // Tiles for a window, none (columns == 0) where patches are the better copy.
-  Tiling WindowTiling(const PhaseRun& phase) const {
-    const Patches& patches = phase.patches;
-    const auto& phases = patches.phases;
-    const std::int64_t taps = patches.taps();
-    if (taps == 0 || taps > 4096) return {};
-    // A depth block may begin and end within a channel.
-    const std::int64_t channels = std::min(g_.channels, (kDepthBlock - 2) / taps + 2);
-    const std::int64_t budget = kBufferSize<T> / channels;
-    const auto size = [&](std::int64_t rows, std::int64_t width) {
-      return Window(patches, {rows, width}).channel_size();
-    };
-    // Row by row of a width that fits.
-    const std::int64_t most = kSumsInOutput ? kBufferSize<T> : kMaxSumsColumns;
-    std::int64_t width = std::min(phases[2].outputs, most);
-    for (; width >= 32 && size(1, width) > budget; width = CeilDivide(width, 2)) {
-    }
-    if (size(1, width) > budget) return {};
-    Tiling tiling;
-    tiling.x_tiles = CeilDivide(phases[2].outputs, width);
-    width = CeilDivide(phases[2].outputs, tiling.x_tiles);
-    std::int64_t rows = 1;
-    while (rows < phases[1].outputs && size(rows + 1, width) <= budget &&
-           Window(patches, {rows + 1, width}).Columns(rows + 1, width) <= most) {
-      ++rows;
-    }
-    tiling.y_tiles = CeilDivide(phases[1].outputs, rows);
-    rows = CeilDivide(phases[1].outputs, tiling.y_tiles);
-    tiling.z_tiles = phases[0].outputs;
-    tiling.extent = {rows, width};
-    const Window window(patches, tiling.extent);
-    tiling.columns = window.Columns(rows, width);
-    // Per channel of a tile: elements copied, and products for columns between the width and the
-    // pitch.
-    const std::int64_t outputs = rows * width;
-    const std::int64_t waste = (tiling.columns - outputs) * g_.filters * taps / kProductsPerCopy;
-    if (window.channel_size() + waste > taps * outputs * 5 / 4) return {};
-    return tiling;
-  }
-
   void RunTask(const PhaseRun& phase, std::int64_t task) const {
     const Tiling& tiling = phase.tiling;
     const auto next = [&](std::int64_t count) {
@@ -354,7 +225,7 @@ class Gemm {
     const std::int64_t y = next(tiling.y_tiles);
     const std::int64_t z = next(tiling.z_tiles);
     const std::int64_t group = next(g_.groups);
-    Task t{task, group, row, std::min(tiling.rows, g_.filters - row)};
+    const GemmTask t{task, group, row, std::min(tiling.rows, g_.filters - row)};
 
     const auto& phases = phase.patches.phases;
     if (phase.window) {
@@ -377,13 +248,9 @@ class Gemm {
     }
   }
 
-  struct Task {
-    std::int64_t batch, group, first_row, rows;
-  };
-
-  void RunTile(const PhaseRun& phase, const Task& task, Window::Extent extent,
+  void RunTile(const PhaseRun& phase, const GemmTask& task, Window::Extent extent,
                const TileColumns& columns) const {
-    Scratch<T, Sum>& scratch = Scratch<T, Sum>::OfThread();
+    Scratch<T>& scratch = Scratch<T>::OfThread();
     const std::int64_t depth = phase.patches.depth();
     Block block{columns.first, columns.count, 0, 0};
     // Weights of so many filters stay in the L2 cache while all columns meet them.
@@ -410,19 +277,12 @@ class Gemm {
       }
       block.first_depth += block.depth;
     } while (block.first_depth < depth);
-    if constexpr (!kSumsInOutput) StoreSums(task, columns, scratch);
+    totals_.Store(task, columns);
   }
 
-  // Columns [first, first + count) of a tile, the first of them at `span`.
-  struct Piece {
-    const TileColumns& columns;
-    const Span& span;
-    std::int64_t first, count;
-  };
-
   // The product of one panel of weights and one piece of the columns, added to its totals.
-  void RunPiece(const PhaseRun& phase, const Task& task, const Block& block, const Piece& piece,
-                std::int64_t row, Scratch<T, Sum>& scratch) const {
+  void RunPiece(const PhaseRun& phase, const GemmTask& task, const Block& block, const Piece& piece,
+                std::int64_t row, const Scratch<T>& scratch) const {
     GemmTile<T> tile;
     tile.depth = block.depth;
     tile.b = scratch.buffer.data() + (phase.window ? piece.first : piece.first * block.depth);
@@ -431,23 +291,14 @@ class Gemm {
     tile.columns = piece.count;
     tile.accumulate = block.first_depth > 0;
     SetWeights(phase, task, block, row, tile);
-    if constexpr (kSumsInOutput) {
-      const bool last = block.first_depth + block.depth == phase.patches.depth();
-      if (last) tile.bias = bias_.data() + task.group * g_.filters + task.first_row + row;
-      Add(tile, piece,
-          output_ + task.batch * g_.output.batch + task.group * g_.output.group +
-              (task.first_row + row) * g_.output.channel,
-          scratch);
-    } else {
-      const std::int64_t stride = piece.columns.count;
-      AddToSums(tile, scratch, scratch.sums.data() + row * stride + piece.first, stride);
-    }
+    const bool last = block.first_depth + block.depth == phase.patches.depth();
+    totals_.Add(tile, task, row, piece, last);
   }
 
   // How many columns go through all rows of the task before the next ones. Packed patches come in
   // panels. With few rows, a whole output row at once; with many, what a tile holds, so that it
   // stays in the L1 cache.
-  std::int64_t PieceColumns(const PhaseRun& phase, const Task& task, const Span& span) const {
+  std::int64_t PieceColumns(const PhaseRun& phase, const GemmTask& task, const Span& span) const {
     if (!phase.window) return kernel_.columns;
     const std::int64_t tile = kernel_.tile_columns[static_cast<std::size_t>(panel_rows_)];
     const bool straight =
@@ -458,8 +309,8 @@ class Gemm {
   }
 
   // Fills the buffer, and the offsets of the depth block's rows in it.
-  void Copy(const PhaseRun& phase, const Task& task, Window::Extent extent,
-            const TileColumns& columns, const Block& block, Scratch<T, Sum>& scratch) const {
+  void Copy(const PhaseRun& phase, const GemmTask& task, Window::Extent extent,
+            const TileColumns& columns, const Block& block, Scratch<T>& scratch) const {
     if (!phase.window) {
       PackPatches(phase.patches, task.batch, task.group, block, kernel_.columns,
                   scratch.buffer.data());
@@ -487,7 +338,7 @@ class Gemm {
     }
   }
 
-  void SetWeights(const PhaseRun& phase, const Task& task, const Block& block, std::int64_t i,
+  void SetWeights(const PhaseRun& phase, const GemmTask& task, const Block& block, std::int64_t i,
                   GemmTile<T>& tile) const {
     const std::int64_t row = task.first_row + i;
     if (phase.weights_in_place) {
@@ -500,104 +351,11 @@ class Gemm {
     }
   }
 
-  // The tile to the output: at once when its columns lie side by side there, else span by span.
-  void Add(GemmTile<T>& tile, const Piece& piece, Out* out, Scratch<T, Sum>& scratch) const {
-    const TileColumns& columns = piece.columns;
-    const std::int64_t step = columns.phases[2].output_step * g_.output.spatial[2];
-    if (piece.span.length >= tile.columns && step == 1) {
-      tile.c = out + OutputOffset(g_, columns.phases, piece.span.q);
-      tile.c_stride = g_.output.channel;
-      kernel_.run(tile);
-      return;
-    }
-    const bool accumulate = tile.accumulate;
-    const T* bias = tile.bias;
-    tile.c = scratch.tile.data();
-    tile.c_stride = kMaxGemmColumns;
-    tile.accumulate = false;
-    tile.bias = nullptr;
-    kernel_.run(tile);
-    for (std::int64_t j = 0; j < tile.columns;) {
-      const Span part = columns.At(piece.first + j);
-      j += part.skip;
-      const std::int64_t length = std::min(part.length, tile.columns - j);
-      if (length <= 0) continue;
-      Out* to = out + OutputOffset(g_, columns.phases, part.q);
-      for (std::int64_t i = 0; i < tile.rows; ++i, to += g_.output.channel) {
-        const T* from = scratch.tile.data() + i * kMaxGemmColumns + j;
-        for (std::int64_t x = 0; x < length; ++x) {
-          const T sum = accumulate ? to[x * step] + from[x] : from[x];
-          to[x * step] = bias != nullptr ? sum + bias[i] : sum;
-        }
-      }
-      j += length;
-    }
-  }
-
-  void AddToSums(GemmTile<T>& tile, Scratch<T, Sum>& scratch, Sum* sums,
-                 std::int64_t stride) const {
-    if constexpr (std::is_same_v<T, Sum>) {
-      tile.c = sums;
-      tile.c_stride = stride;
-      kernel_.run(tile);
-    } else {
-      const bool accumulate = tile.accumulate;
-      tile.accumulate = false;
-      tile.c = scratch.tile.data();
-      tile.c_stride = kMaxGemmColumns;
-      kernel_.run(tile);
-      for (std::int64_t i = 0; i < tile.rows; ++i) {
-        for (std::int64_t j = 0; j < tile.columns; ++j) {
-          const auto sum = static_cast<Sum>(tile.c[i * tile.c_stride + j]);
-          sums[i * stride + j] = accumulate ? sums[i * stride + j] + sum : sum;
-        }
-      }
-    }
-  }
-
-  // Adds the bias and rounds the sums of a task to where their outputs stand.
-  void StoreSums(const Task& task, const TileColumns& columns,
-                 const Scratch<T, Sum>& scratch) const {
-    Out* out = output_ + task.batch * g_.output.batch + task.group * g_.output.group +
-               task.first_row * g_.output.channel;
-    const Sum* bias = bias_.data() + task.group * g_.filters + task.first_row;
-    const std::int64_t step = columns.phases[2].output_step * g_.output.spatial[2];
-    for (std::int64_t j = 0; j < columns.count;) {
-      const Span span = columns.At(j);
-      j += span.skip;
-      const std::int64_t length = std::min(span.length, columns.count - j);
-      if (length <= 0) continue;
-      Out* to = out + OutputOffset(g_, columns.phases, span.q);
-      for (std::int64_t i = 0; i < task.rows; ++i, to += g_.output.channel) {
-        const Sum* from = scratch.sums.data() + i * columns.count + j;
-        for (std::int64_t x = 0; x < length; ++x) to[x * step] = RoundTo<Out>(from[x] + bias[i]);
-      }
-      j += length;
-    }
-  }
-
-  void FillWithBias() {
-    const std::int64_t channels = g_.groups * g_.filters;
-    tbb::parallel_for(std::int64_t{0}, g_.batch * channels, [&](std::int64_t item) {
-      const std::int64_t channel = item % channels;
-      Out* out = output_ + item / channels * g_.output.batch + channel * g_.output.channel;
-      const auto value = RoundTo<Out>(bias_[static_cast<std::size_t>(channel)]);
-      for (std::int64_t z = 0; z < g_.axes[0].output; ++z) {
-        for (std::int64_t y = 0; y < g_.axes[1].output; ++y) {
-          Out* row = out + z * g_.output.spatial[0] + y * g_.output.spatial[1];
-          for (std::int64_t x = 0; x < g_.axes[2].output; ++x)
-            row[x * g_.output.spatial[2]] = value;
-        }
-      }
-    });
-  }
-
   const Run& run_;
   const Geometry g_;
   const GemmKernel<T>& kernel_;
   T* const packed_;
-  Out* const output_;
-  const std::vector<Sum> bias_;  // zeros when there is none
+  const Totals<T, Sum, Out> totals_;
   const std::int64_t panel_rows_;
 };
 

@@ -1,0 +1,91 @@
+#include "core/algorithms/tiling.h"
+
+#include <algorithm>
+
+#include "core/algorithms/border.h"
+
+namespace convserve {
+namespace {
+
+// Columns of a tile at most, when its sums are not formed in the output.
+constexpr std::int64_t kMaxSumsColumns = 2048;
+// Taps that a window keeps a table of.
+constexpr std::int64_t kMaxWindowTaps = 4096;
+// Tasks wanted, so that many threads find work.
+constexpr std::int64_t kWantedTasks = 16;
+// Multiply-adds in the time that one element is copied, about; only weighs one way of copying
+// against another.
+constexpr std::int64_t kProductsPerCopy = 16;
+
+// Filters of a task: enough for its copies to cost little beside its products.
+std::int64_t LeastRows(const Patches& patches, bool window) {
+  return window ? 25 * kProductsPerCopy / patches.taps() : 16 * kProductsPerCopy;
+}
+
+// Tiles for a window; `window` stays false where patches are the better copy.
+Tiling WindowTiling(const Patches& patches, const TileLimits& limits) {
+  const auto& phases = patches.phases;
+  const std::int64_t taps = patches.taps();
+  Tiling tiling;
+  if (taps == 0 || taps > kMaxWindowTaps) return tiling;
+  // A depth block may begin and end within a channel.
+  const std::int64_t channels = std::min(patches.geometry.channels, (kDepthBlock - 2) / taps + 2);
+  const std::int64_t budget = limits.buffer / channels;
+  const auto size = [&](std::int64_t rows, std::int64_t width) {
+    return Window(patches, {rows, width}).channel_size();
+  };
+  // Row by row of a width that fits.
+  const std::int64_t most = limits.sums_in_output ? limits.buffer : kMaxSumsColumns;
+  std::int64_t width = std::min(phases[2].outputs, most);
+  while (width >= 32 && size(1, width) > budget) width = CeilDivide(width, 2);
+  if (size(1, width) > budget) return tiling;
+  tiling.x_tiles = CeilDivide(phases[2].outputs, width);
+  width = CeilDivide(phases[2].outputs, tiling.x_tiles);
+  std::int64_t rows = 1;
+  while (rows < phases[1].outputs && size(rows + 1, width) <= budget &&
+         Window(patches, {rows + 1, width}).Columns(rows + 1, width) <= most) {
+    ++rows;
+  }
+  tiling.y_tiles = CeilDivide(phases[1].outputs, rows);
+  rows = CeilDivide(phases[1].outputs, tiling.y_tiles);
+  tiling.z_tiles = phases[0].outputs;
+  tiling.extent = {rows, width};
+  const Window window(patches, tiling.extent);
+  tiling.columns = window.Columns(rows, width);
+  // Per channel of a tile: elements copied, and products for columns between the width and the
+  // pitch.
+  const std::int64_t outputs = rows * width;
+  const std::int64_t waste =
+      (tiling.columns - outputs) * patches.geometry.filters * taps / kProductsPerCopy;
+  tiling.window = window.channel_size() + waste <= taps * outputs * 5 / 4;
+  return tiling;
+}
+
+Tiling PatchTiling(const Patches& patches, const TileLimits& limits) {
+  const auto whole_tiles = [&](std::int64_t columns) {
+    return CeilDivide(columns, limits.tile_columns) * limits.tile_columns;
+  };
+  const std::int64_t columns = patches.columns();
+  const std::int64_t most = limits.buffer / kDepthBlock / limits.tile_columns * limits.tile_columns;
+  Tiling tiling;
+  tiling.columns = whole_tiles(CeilDivide(columns, CeilDivide(columns, most)));
+  tiling.x_tiles = CeilDivide(columns, tiling.columns);
+  return tiling;
+}
+
+}  // namespace
+
+Tiling MakeTiling(const Patches& patches, const TileLimits& limits) {
+  Tiling tiling = WindowTiling(patches, limits);
+  if (!tiling.window) tiling = PatchTiling(patches, limits);
+  const Geometry& g = patches.geometry;
+  const std::int64_t tasks = g.batch * g.groups * tiling.tiles();
+  std::int64_t rows = CeilDivide(g.filters, CeilDivide(kWantedTasks, tasks));
+  rows = std::max({rows, LeastRows(patches, tiling.window), 4 * limits.panel_rows});
+  if (!limits.sums_in_output) rows = std::min(rows, kSumsSize / tiling.columns);
+  tiling.rows = std::max<std::int64_t>(rows / limits.panel_rows, 1) * limits.panel_rows;
+  tiling.row_blocks = CeilDivide(g.filters, tiling.rows);
+  return tiling;
+}
+
+}  // namespace convserve

@@ -1,0 +1,72 @@
+// How the outputs of a phase (core/phases.h) are cut into tiles and tasks for blocked matrix
+// products.
+#ifndef CONVSERVE_CORE_ALGORITHMS_TILING_H_
+#define CONVSERVE_CORE_ALGORITHMS_TILING_H_
+
+#include <array>
+#include <cstdint>
+
+#include "core/algorithms/patches.h"
+#include "core/algorithms/window.h"
+
+namespace convserve {
+
+// Sums of one task that cannot be formed in the output.
+inline constexpr std::int64_t kSumsSize = 64 * 1024;
+
+constexpr std::int64_t CeilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+struct TileLimits {
+  std::int64_t buffer = 0;        // elements of the buffer for a window or packed patches
+  std::int64_t tile_columns = 1;  // of the kernel
+  std::int64_t panel_rows = 1;    // filters of a panel of weights
+  bool sums_in_output = true;     // else a task has kSumsSize sums at most
+};
+
+struct Tiling {
+  // With a window a tile is a rectangle of one z, and its columns run along padded rows; without, a
+  // run of columns of the patch matrix.
+  bool window = false;
+  Window::Extent extent;
+  std::int64_t columns = 0;  // of a tile, at most
+  std::int64_t x_tiles = 1, y_tiles = 1, z_tiles = 1;
+  std::int64_t rows = 0;  // filters of a task
+  std::int64_t row_blocks = 1;
+
+  std::int64_t tiles() const { return x_tiles * y_tiles * z_tiles; }
+};
+
+// Takes whichever of window and patches copies and computes less. Follows from the problem and the
+// kernel's tile alone.
+Tiling MakeTiling(const Patches& patches, const TileLimits& limits);
+
+// Outputs side by side from phase index q on: `length` of them. Where `length` is 0 the next output
+// is `skip` columns on.
+struct Span {
+  std::array<std::int64_t, 3> q;
+  std::int64_t skip;
+  std::int64_t length;
+};
+
+// The columns of one tile.
+struct TileColumns {
+  const std::array<Phase, 3>& phases;
+  std::int64_t count;
+  std::int64_t pitch;  // columns from one row to the next
+  std::int64_t width;  // of a row, the rest computes nothing
+  Window::Origin origin;
+  std::int64_t first = 0;  // without a window: the tile's first column of the patch matrix
+
+  Span At(std::int64_t column) const {
+    column += first;
+    const std::int64_t row = column / pitch;
+    const std::int64_t x = column % pitch;
+    if (x >= width) return {{}, pitch - x, 0};
+    const std::int64_t y = origin.y + row;
+    return {{origin.z + y / phases[1].outputs, y % phases[1].outputs, origin.x + x}, 0, width - x};
+  }
+};
+
+}  // namespace convserve
+
+#endif  // CONVSERVE_CORE_ALGORITHMS_TILING_H_
