@@ -37,7 +37,8 @@ def pattern(expected):
 
 def file_text(path):
     with open(os.path.join(ROOT, path)) as source:
-        return re.sub(r"\A(?:(?://|#) .*\n)+", "", source.read())
+        comment = "//" if path.endswith(".cc") else "#"
+        return re.sub(r"\A(?:%s.*\n)+" % comment, "", source.read())
 
 
 def main():

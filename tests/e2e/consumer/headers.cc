@@ -1,5 +1,6 @@
 // Every header that is installed is found and compiles.
 #include "client/convolution_client.h"
+#include "client/xtensor_api.h"
 #include "core/aligned_buffer.h"
 #include "core/convolve.h"
 #include "core/data_type.h"
