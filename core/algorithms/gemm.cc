@@ -203,7 +203,7 @@ class Gemm {
       const std::int64_t group = item / blocks;
       const std::int64_t first = item % blocks * kChannelsPacked;
       for (PhaseRun& phase : phases) {
-        if (phase.weights_in_place) continue;
+        if (phase.weights_in_place || stopped()) continue;
         T* out = phase.packed + group * g_.filters * phase.patches.depth();
         if (!PackWeights(phase.patches, phase.tap_weights, {panel_rows_, kDepthBlock}, group, first,
                          std::min(kChannelsPacked, g_.channels - first), out)) {
@@ -256,12 +256,12 @@ class Gemm {
     // Weights of so many filters stay in the L2 cache while all columns meet them.
     const std::int64_t chunk = CeilDivide(kRowsInCache, panel_rows_) * panel_rows_;
     do {
-      if (stopped()) return;
       block.depth = std::min(kDepthBlock, depth - block.first_depth);
       Copy(phase, task, extent, columns, block, scratch);
       for (std::int64_t i = 0; i < task.rows; i += chunk) {
         const std::int64_t rows_end = std::min(i + chunk, task.rows);
         for (std::int64_t j = 0; j < columns.count;) {
+          if (stopped()) return;
           const Span span = columns.At(j);
           if (span.length == 0) {
             j += span.skip;

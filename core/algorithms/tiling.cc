@@ -42,9 +42,11 @@ Tiling WindowTiling(const Patches& patches, const TileLimits& limits) {
   tiling.x_tiles = CeilDivide(phases[2].outputs, width);
   width = CeilDivide(phases[2].outputs, tiling.x_tiles);
   std::int64_t rows = 1;
-  while (rows < phases[1].outputs && size(rows + 1, width) <= budget &&
-         Window(patches, {rows + 1, width}).Columns(rows + 1, width) <= most) {
-    ++rows;
+  for (std::int64_t too_many = phases[1].outputs + 1; too_many - rows > 1;) {
+    const std::int64_t middle = rows + (too_many - rows) / 2;
+    const bool fits = middle <= limits.buffer && size(middle, width) <= budget &&
+                      Window(patches, {middle, width}).Columns(middle, width) <= most;
+    (fits ? rows : too_many) = middle;
   }
   tiling.y_tiles = CeilDivide(phases[1].outputs, rows);
   rows = CeilDivide(phases[1].outputs, tiling.y_tiles);

@@ -41,7 +41,8 @@ class Totals {
   static constexpr bool kInOutput = std::is_same_v<T, Sum> && std::is_same_v<Sum, Out>;
 
   Totals(const Run& run, const Geometry& g)
-      : g_(g),
+      : run_(run),
+        g_(g),
         kernel_(GetGemmKernel<T>()),
         output_(reinterpret_cast<Out*>(run.output.data())),
         bias_(LoadBias<Sum>(run)) {}
@@ -84,6 +85,7 @@ class Totals {
   void FillWithBias() const {
     const std::int64_t channels = g_.groups * g_.filters;
     tbb::parallel_for(std::int64_t{0}, g_.batch * channels, [&](std::int64_t item) {
+      if (run_.stop.stop_requested()) return;
       const std::int64_t channel = item % channels;
       Out* out = output_ + item / channels * g_.output.batch + channel * g_.output.channel;
       const auto value = RoundTo<Out>(bias_[static_cast<std::size_t>(channel)]);
@@ -205,6 +207,7 @@ class Totals {
     return tile.c;
   }
 
+  const Run& run_;
   const Geometry& g_;
   const GemmKernel<T>& kernel_;
   Out* const output_;
