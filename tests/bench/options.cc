@@ -28,7 +28,43 @@ std::set<std::string> RivalNames() {
 }
 
 bool Contains(const std::vector<std::string>& chosen, const std::string& name) {
-  return std::find(chosen.begin(), chosen.end(), name) != chosen.end();
+  return chosen.empty() || std::find(chosen.begin(), chosen.end(), name) != chosen.end();
+}
+
+// Throws when a layer has none of the names.
+void CheckKnown(const std::string& option, const std::vector<std::string>& chosen,
+                std::set<std::string> known) {
+  for (std::string name : chosen) {
+    const std::string mistake = CLI::IsMember(known)(name);
+    if (!mistake.empty()) throw CLI::ValidationError(option, mistake);
+  }
+}
+
+struct Selection {
+  std::string file = CONVSERVE_SOURCE_DIR "/tests/bench/layers.csv";
+  std::vector<std::string> names, classes;
+};
+
+std::vector<Layer> Select(const Selection& selection) {
+  const absl::StatusOr<std::vector<Layer>> layers = ReadLayers(selection.file);
+  if (!layers.ok()) {
+    throw CLI::ValidationError("--layers", std::string(layers.status().message()));
+  }
+  std::set<std::string> names, classes;
+  for (const Layer& layer : *layers) {
+    names.insert(layer.name);
+    classes.insert(layer.class_name);
+  }
+  CheckKnown("--layer", selection.names, std::move(names));
+  CheckKnown("--class", selection.classes, std::move(classes));
+  std::vector<Layer> chosen;
+  for (const Layer& layer : *layers) {
+    if (Contains(selection.names, layer.name) && Contains(selection.classes, layer.class_name)) {
+      chosen.push_back(layer);
+    }
+  }
+  if (chosen.empty()) throw CLI::ValidationError("--layer", "none of them is of the --class");
+  return chosen;
 }
 
 }  // namespace
@@ -37,14 +73,15 @@ std::optional<Options> ParseOptions(int argc, char** argv, int& exit_code) {
   Options options;
   options.csv_path = CONVSERVE_SOURCE_DIR "/build/bench/results.csv";
   options.svg_path = CONVSERVE_SOURCE_DIR "/build/bench/results.svg";
-  std::string layer_file = CONVSERVE_SOURCE_DIR "/tests/bench/layers.csv";
-  std::vector<std::string> names, classes;
+  Selection selection;
   bool update = false;
 
   CLI::App app(kDescription, "convserve_bench");
-  app.add_option("--layers", layer_file, "The file of layers")->capture_default_str();
-  app.add_option("--layer", names, "Only these layers")->delimiter(',');
-  app.add_option("--class", classes, "Only layers of these classes")->delimiter(',');
+  app.add_option("--layers", selection.file, "The file of layers")->capture_default_str();
+  CLI::Option* layer =
+      app.add_option("--layer", selection.names, "Only these layers")->delimiter(',');
+  CLI::Option* of_class =
+      app.add_option("--class", selection.classes, "Only layers of these classes")->delimiter(',');
   app.add_option("--threads", options.threads, "Threads of every contender")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
@@ -52,6 +89,11 @@ std::optional<Options> ParseOptions(int argc, char** argv, int& exit_code) {
       ->check(CLI::IsMember(Names(InstructionSets())));
   app.add_option("--algorithm", options.algorithm, "Our algorithm; layers it refuses are left out")
       ->check(CLI::IsMember(Names(AlgorithmNames())));
+  app.add_flag("--every-algorithm", options.every_algorithm,
+               "Race also our algorithms that were not chosen");
+  app.add_flag("--scaling", options.scaling,
+               "Instead of rivals: us on 1, 2, 4, ... and --threads threads, and whether the bits "
+               "stay the same");
   app.add_option("--rival", options.rivals, "Only these rivals")
       ->delimiter(',')
       ->check(CLI::IsMember(RivalNames()));
@@ -63,29 +105,17 @@ std::optional<Options> ParseOptions(int argc, char** argv, int& exit_code) {
       ->capture_default_str();
   app.add_option("--csv", options.csv_path, "Where the results go")->capture_default_str();
   app.add_option("--svg", options.svg_path, "Where the chart goes")->capture_default_str();
-  app.add_flag("--update", update, "Write the chart that the README shows as well");
+  app.add_flag("--update", update, "Write the chart that the README shows, of all layers")
+      ->excludes(layer)
+      ->excludes(of_class);
   try {
     app.parse(argc, argv);
+    options.layers = Select(selection);
   } catch (const CLI::ParseError& error) {
     exit_code = app.exit(error);
     return std::nullopt;
   }
   if (update) options.svg_path = CONVSERVE_SOURCE_DIR "/tests/bench/results.svg";
-
-  const absl::StatusOr<std::vector<Layer>> layers = ReadLayers(layer_file);
-  if (!layers.ok()) {
-    exit_code = app.exit(CLI::ValidationError("--layers", std::string(layers.status().message())));
-    return std::nullopt;
-  }
-  for (const Layer& layer : *layers) {
-    if (!names.empty() && !Contains(names, layer.name)) continue;
-    if (!classes.empty() && !Contains(classes, layer.class_name)) continue;
-    options.layers.push_back(layer);
-  }
-  if (options.layers.empty()) {
-    exit_code = app.exit(CLI::ValidationError("no layer has the name and the class asked for"));
-    return std::nullopt;
-  }
   return options;
 }
 

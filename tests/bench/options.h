@@ -14,8 +14,10 @@ namespace convserve::bench {
 struct Options {
   std::vector<Layer> layers;  // those chosen
   int threads = 1;
-  std::string instruction_set = {};      // empty: the best there is
-  std::string algorithm = {};            // empty: the planner's choice
+  std::string instruction_set = {};  // empty: the best there is
+  std::string algorithm = {};        // empty: the planner's choice
+  bool every_algorithm = false;
+  bool scaling = false;
   std::vector<std::string> rivals = {};  // those chosen; empty: all
   Schedule schedule = {};
   std::string csv_path = {};

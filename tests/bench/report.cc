@@ -1,5 +1,9 @@
 #include "tests/bench/report.h"
 
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
 #include "fmt/format.h"
 #include "tests/bench/verify.h"
 
@@ -8,6 +12,18 @@ namespace {
 
 constexpr double kGiga = 1e9;
 constexpr double kMilli = 1e3;
+
+const char* RegimeName(Regime regime) {
+  switch (regime) {
+    case Regime::kPlain:
+      return "plain";
+    case Regime::kSteady:
+      return "steady";
+    case Regime::kOurs:
+      return "ours";
+  }
+  return "";
+}
 
 double Percent(double part) { return 100 * part; }
 
@@ -25,29 +41,51 @@ std::string RatioOrDash(double ratio) {
 
 std::string TableHead() {
   return fmt::format(
-      "ms: median of the rounds; +-: distance of the quartiles. peak: of the fused multiply-adds\n"
-      "that registers allow; roof: of what peak and the bandwidth for the mandatory bytes allow.\n"
-      "plain, steady: the best rival, its ms, and how many times faster we are. error: the "
-      "largest\n"
-      "against float64, as c of c * 2^-24 * sum|x||w|, bound {}. work: workspace as part of input "
-      "+\n"
-      "weight + output, ! when above 10 % and 4 MiB.\n\n"
+      "ms         median of the rounds; +-: distance of the quartiles\n"
+      "peak       part of the multiply-adds that registers allow\n"
+      "roof       part of what that peak and the bandwidth for the mandatory bytes allow\n"
+      "rival      the best one, its ms, and how many times faster we are\n"
+      "error      the largest against float64: c of c * 2^-24 * sum|x||w|, promised {}\n"
+      "work       workspace as part of input + weight + output; ! above 10 % and 4 MiB\n\n"
       "{:<16} {:<12} {:>9} {:>5} {:>7} {:>5} {:>5} |{:>35} |{:>35} |{:>6} {:>8}\n",
       kErrorBound, "layer", "algorithm", "ms", "+-", "GFLOP/s", "peak", "roof", "plain rival",
       "steady rival", "error", "work");
 }
 
 std::string TableLine(const Result& result) {
-  return fmt::format(
+  const auto workspace = [&](std::int64_t bytes) {
+    return Percent(static_cast<double>(bytes) / static_cast<double>(result.mandatory_bytes));
+  };
+  std::string text = fmt::format(
       "{:<16} {:<12} {:>9.3f} {:>4.0f}% {:>7.1f} {:>4.0f}% {:>4.0f}% |{} |{} |{:>6.2f} "
       "{:>6.0f}%{}\n",
       result.layer.name, result.algorithm, result.time.median * kMilli, Percent(result.time.spread),
       result.flops_per_second() / kGiga, Percent(result.part_of_peak()),
       Percent(result.part_of_roofline()), Against(result.best(Regime::kPlain)),
-      Against(result.best(Regime::kSteady)), result.error,
-      Percent(static_cast<double>(result.workspace_bytes) /
-              static_cast<double>(result.mandatory_bytes)),
+      Against(result.best(Regime::kSteady)), result.error, workspace(result.workspace_bytes),
       result.has_large_workspace() ? '!' : ' ');
+  for (const RivalResult& other : result.rivals) {
+    if (other.regime != Regime::kOurs) continue;
+    text += fmt::format(
+        "{:>16} {:<12} {:>9.3f} {:>4.0f}% takes {:.2f} times as long; error {:.2f}, work {:.0f}%\n",
+        "or", other.implementation, other.time.median * kMilli, Percent(other.time.spread),
+        other.ratio, other.error, workspace(other.workspace_bytes));
+  }
+  for (const std::string& wrong : result.wrong) text += fmt::format("{:>16} {}\n", "WRONG", wrong);
+  return text;
+}
+
+std::string Slower(const std::vector<Result>& results) {
+  std::vector<std::pair<double, std::string>> slower;
+  for (const Result& result : results) {
+    const RivalResult* rival = result.best(Regime::kPlain);
+    if (rival != nullptr && rival->ratio < 1) slower.emplace_back(rival->ratio, result.layer.name);
+  }
+  std::sort(slower.begin(), slower.end());
+  std::string text =
+      fmt::format("slower than a plain rival: {} of {} layers\n", slower.size(), results.size());
+  for (const auto& [ratio, name] : slower) text += fmt::format("{:>7.2f}x {}\n", ratio, name);
+  return text;
 }
 
 std::string ClassTable(const std::vector<ClassResult>& rows) {
@@ -78,10 +116,10 @@ std::string Csv(const std::vector<Result>& results) {
                         result.mandatory_bytes);
     for (const RivalResult& rival : result.rivals) {
       const double speed = result.flops / rival.time.median;
-      text += fmt::format("{},{},{},{},{:.6g},{:.3f},{:.2f},{:.3f},{:.4f},,,,\n", start, rival.name,
-                          rival.regime == Regime::kPlain ? "plain" : "steady", rival.implementation,
+      text += fmt::format("{},{},{},{},{:.6g},{:.3f},{:.2f},{:.3f},{:.4f},,{:.3f},,\n", start,
+                          rival.name, RegimeName(rival.regime), rival.implementation,
                           rival.time.median, rival.time.spread, speed / kGiga, rival.ratio,
-                          speed / result.peak_flops);
+                          speed / result.peak_flops, rival.error);
     }
   }
   return text;

@@ -13,6 +13,9 @@ namespace convserve::bench {
 std::string TableHead();
 std::string TableLine(const Result& result);
 
+// The layers that a rival of the plain regime computes faster, worst first.
+std::string Slower(const std::vector<Result>& results);
+
 std::string ClassTable(const std::vector<ClassResult>& rows);
 
 // One line a layer and contender: our line first, then those of its rivals. Times in seconds.

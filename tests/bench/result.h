@@ -12,13 +12,15 @@
 
 namespace convserve::bench {
 
-// One rival against us.
+// One rival, or another algorithm of ours, against us.
 struct RivalResult {
-  std::string name;
+  std::string name = {};
   Regime regime = Regime::kPlain;
-  std::string implementation;
-  Summary time;
+  std::string implementation = {};
+  Summary time = {};
   double ratio = 0;  // how many times faster we are
+  double error = 0;
+  std::int64_t workspace_bytes = 0;  // of an algorithm of ours
 };
 
 struct Result {
@@ -32,6 +34,7 @@ struct Result {
   std::int64_t workspace_bytes = 0;
   double error = 0;  // in units of the bound, see verify.h
   std::vector<RivalResult> rivals;
+  std::vector<std::string> wrong;  // results that were not what they should be
 
   double flops_per_second() const { return flops / time.median; }
   double part_of_peak() const { return flops_per_second() / peak_flops; }

@@ -18,6 +18,7 @@ namespace convserve::bench {
 enum class Regime {
   kPlain,   // plain tensors and weights in, plain output out: every reordering and packing
   kSteady,  // the rival's own layouts, prepared beforehand and not counted
+  kOurs,    // plain as well, but no rival: another algorithm of ours
 };
 
 // One way to compute one workload, with everything prepared that the regime lets be prepared. The

@@ -20,11 +20,6 @@ double InUnits(double error, double magnitude) {
   return error == 0 ? 0 : error / (kEpsilon * magnitude);
 }
 
-struct Sum {
-  double value = 0;
-  double magnitude = 0;
-};
-
 // Where output position `o` reads through `tap`; negative when nowhere.
 std::int64_t Source(const Axis& axis, bool transposed, std::int64_t o, std::int64_t tap) {
   if (!transposed) {
@@ -36,18 +31,19 @@ std::int64_t Source(const Axis& axis, bool transposed, std::int64_t o, std::int6
   return scaled / axis.stride < axis.input ? scaled / axis.stride : -1;
 }
 
-// The output element at `index` of the row-major result.
-Sum Exact(const Workload& workload, std::int64_t index) {
+}  // namespace
+
+ExactSample::Element ExactSample::Compute(const Workload& workload, std::int64_t index) {
   const Axes3 axes = workload.axes();
   const bool transposed = workload.transposed();
   const std::int64_t inputs = workload.group_inputs();
   const std::int64_t outputs = workload.group_outputs();
+  Element sum{static_cast<std::size_t>(index)};
   std::int64_t o[3];
   for (std::size_t a = 3; a-- > 0; index /= axes[a].output) o[a] = index % axes[a].output;
   const std::int64_t m = index % workload.problem.output_channels();
   const std::int64_t n = index / workload.problem.output_channels();
 
-  Sum sum;
   for (std::int64_t tap = 0; tap < Taps(axes); ++tap) {
     std::int64_t cell = 0;
     std::int64_t rest = tap;
@@ -72,30 +68,30 @@ Sum Exact(const Workload& workload, std::int64_t index) {
   return sum;
 }
 
-}  // namespace
-
-double LargestError(const Workload& workload, std::span<const float> output) {
-  double largest = 0;
-  const auto check = [&](std::int64_t index) {
-    const Sum exact = Exact(workload, index);
-    const double actual = static_cast<double>(output[static_cast<std::size_t>(index)]);
-    largest = std::max(largest, InUnits(std::abs(actual - exact.value), exact.magnitude));
-  };
-  const auto size = static_cast<std::int64_t>(output.size());
+ExactSample::ExactSample(const Workload& workload) {
+  const std::int64_t size = workload.problem.output_bytes() / SizeOf(DataType::kFloat32);
   const std::int64_t products = workload.group_inputs() * Taps(workload.axes());
+  const auto add = [&](std::int64_t index) { elements_.push_back(Compute(workload, index)); };
   if (size * products <= kProductsForAll) {
-    for (std::int64_t i = 0; i < size; ++i) check(i);
-    return largest;
+    for (std::int64_t i = 0; i < size; ++i) add(i);
+    return;
   }
-  const std::int64_t ends = std::min(kEnds, size);
-  for (std::int64_t i = 0; i < ends; ++i) {
-    check(i);
-    check(size - 1 - i);
+  for (std::int64_t i = 0; i < std::min(kEnds, size); ++i) {
+    add(i);
+    add(size - 1 - i);
   }
   std::mt19937_64 random(2);
   const std::int64_t sample = std::clamp(kProductsForSample / products, kSampleLeast, kSampleMost);
   for (std::int64_t i = 0; i < sample; ++i) {
-    check(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(size)));
+    add(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(size)));
+  }
+}
+
+double ExactSample::LargestError(std::span<const float> output) const {
+  double largest = 0;
+  for (const Element& element : elements_) {
+    const double error = std::abs(static_cast<double>(output[element.index]) - element.value);
+    largest = std::max(largest, InUnits(error, element.magnitude));
   }
   return largest;
 }

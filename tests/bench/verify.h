@@ -5,8 +5,9 @@
 #ifndef CONVSERVE_TESTS_BENCH_VERIFY_H_
 #define CONVSERVE_TESTS_BENCH_VERIFY_H_
 
-#include <cstdint>
+#include <cstddef>
 #include <span>
+#include <vector>
 
 #include "tests/bench/workload.h"
 
@@ -18,13 +19,28 @@ inline constexpr double kErrorBound = 4;
 // Winograd transform. One product of n missing or misplaced shows as about 2^24 / n.
 inline constexpr double kDifferenceBound = 64;
 
-// The largest error of `output` against sums in float64 over a sample of its elements: all of them
-// when there are few products, else those around the corners and several thousand in between. A NaN
-// counts as infinite.
-double LargestError(const Workload& workload, std::span<const float> output);
+// Sums in float64 for a sample of a workload's output: all of it when there are few products, else
+// what lies around its ends and between a thousand and some ten thousand elements in between.
+class ExactSample {
+ public:
+  explicit ExactSample(const Workload& workload);
 
-// The largest difference of two outputs of one workload over all elements; `magnitude` is the
-// output for the operands' magnitudes.
+  // The largest error of `output`, in units of the bound; infinite for a NaN.
+  double LargestError(std::span<const float> output) const;
+
+ private:
+  struct Element {
+    std::size_t index = 0;
+    double value = 0;
+    double magnitude = 0;
+  };
+  static Element Compute(const Workload& workload, std::int64_t index);
+
+  std::vector<Element> elements_;
+};
+
+// The largest difference of two outputs of one workload over all elements, in units of the bound;
+// `magnitude` is the output for the operands' magnitudes.
 double LargestDifference(std::span<const float> left, std::span<const float> right,
                          std::span<const float> magnitude);
 
