@@ -18,7 +18,6 @@
 namespace convserve {
 namespace {
 
-using ::convserve::testing::Draw;
 using ::convserve::testing::Filled;
 using ::convserve::testing::Geometry;
 using ::convserve::testing::GeometryLimits;
@@ -200,16 +199,16 @@ TEST_F(Laws, PhasesWithoutTapsHoldTheBiasExactly) {
     const auto taps = Taps(axis, Operation::kConvTranspose);
     const Geometry geometry = OneAxis(axis);
     const Tensor input = Filled(DataType::kFloat32, geometry.input_shape(), 1);
-    const Tensor weight =
-        Filled(DataType::kFloat32, geometry.weight_shape(), std::numeric_limits<float>::infinity());
-    const Tensor bias = Filled(DataType::kFloat32, {1}, 0.7f);
+    const Tensor weight = Filled(DataType::kFloat32, geometry.weight_shape(),
+                                 std::numeric_limits<double>::infinity());
+    const Tensor bias = Filled(DataType::kFloat32, {1}, 0.75);
     const auto output =
         ConvTranspose({input.view(), weight.view(), bias.view()}, geometry.adjoint());
     ASSERT_TRUE(output.ok());
     for (std::size_t o = 0; o < static_cast<std::size_t>(output->size()); ++o) {
       const bool reached = std::any_of(taps.begin(), taps.end(),
                                        [o](const auto& input_taps) { return input_taps[o] != 0; });
-      EXPECT_EQ(output->As<float>()[o], reached ? std::numeric_limits<float>::infinity() : 0.7f)
+      EXPECT_EQ(output->As<float>()[o], reached ? std::numeric_limits<float>::infinity() : 0.75F)
           << "output " << o;
     }
   });

@@ -11,7 +11,6 @@
 namespace convserve {
 namespace {
 
-using ::convserve::testing::Draw;
 using ::convserve::testing::Geometry;
 using ::convserve::testing::MakeTensor;
 using ::convserve::testing::RandomGeometry;
