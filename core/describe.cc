@@ -90,39 +90,56 @@ Range TapsInside(const Window& window) {
   return range;
 }
 
-int128 InputsRead(const Axis& axis, PaddingMode mode) {
+// Of the input positions 0 .. bound-1 of a Conv, how many are read.
+int128 InputsReadBelow(const Axis& axis, PaddingMode mode, int128 bound) {
   const Steps steps = {.placements = axis.output,
                        .stride = axis.stride,
                        .taps = axis.kernel,
                        .dilation = axis.dilation};
   const int128 n = axis.input, begin = axis.padding_begin, end = begin + n;
   const auto touched = [&](int128 from, int128 to) { return PositionsWithin(steps, from, to); };
+  const auto in_any = [&](Image direct, Image left, Image right) {
+    for (Image* image : {&direct, &left, &right}) image->end = std::min(image->end, bound);
+    return PositionsInAny(steps, {direct, left, right});
+  };
   const Image direct = {.sign = 1, .offset = -begin, .begin = 0, .end = n};
   switch (mode) {
     case PaddingMode::kReplicate: {
-      int128 read = touched(begin, end);
       const bool before = touched(0, begin) > 0, after = touched(end, end + axis.padding_end) > 0;
-      if (n == 1) return read > 0 || before || after ? 1 : 0;
-      if (before && touched(begin, begin + 1) == 0) ++read;
-      if (after && touched(end - 1, end) == 0) ++read;
+      const bool first = before || (n == 1 && after), last = after || (n == 1 && before);
+      int128 read = touched(begin, begin + bound);
+      if (bound > 0 && first && touched(begin, begin + 1) == 0) ++read;
+      if (bound == n && n > 1 && last && touched(end - 1, end) == 0) ++read;
       return read;
     }
-    case PaddingMode::kReflect: {
-      const Image left = {.sign = -1, .offset = begin, .begin = 1, .end = begin + 1};
-      const Image right = {.sign = -1,
-                           .offset = begin + 2 * (n - 1),
-                           .begin = n - 1 - axis.padding_end,
-                           .end = n - 1};
-      return PositionsInAny(steps, {direct, left, right});
-    }
-    case PaddingMode::kCircular: {
-      const Image left = {.sign = 1, .offset = n - begin, .begin = n - begin, .end = n};
-      const Image right = {.sign = 1, .offset = -begin - n, .begin = 0, .end = axis.padding_end};
-      return PositionsInAny(steps, {direct, left, right});
-    }
+    case PaddingMode::kReflect:
+      return in_any(direct, {.sign = -1, .offset = begin, .begin = 1, .end = begin + 1},
+                    {.sign = -1,
+                     .offset = begin + 2 * (n - 1),
+                     .begin = n - 1 - axis.padding_end,
+                     .end = n - 1});
+    case PaddingMode::kCircular:
+      return in_any(direct, {.sign = 1, .offset = n - begin, .begin = n - begin, .end = n},
+                    {.sign = 1, .offset = -begin - n, .begin = 0, .end = axis.padding_end});
     default:
-      return touched(begin, end);
+      return touched(begin, begin + bound);
   }
+}
+
+// The kernel's placements over what is real of the line that it moves on: a Conv's over the input,
+// a ConvTranspose's over the output.
+Window WindowOf(Operation operation, const Axis& axis) {
+  const bool conv = operation == Operation::kConv;
+  return {.steps = {.placements = conv ? axis.output : axis.input,
+                    .stride = axis.stride,
+                    .taps = axis.kernel,
+                    .dilation = axis.dilation},
+          .begin = axis.padding_begin,
+          .size = conv ? axis.input : axis.output};
+}
+
+bool ReadsPadding(PaddingMode mode) {
+  return mode != PaddingMode::kZeros && mode != PaddingMode::kUnspecified;
 }
 
 // The smallest input that the padding mode accepts.
@@ -135,37 +152,20 @@ std::int64_t SmallestInput(const Axis& axis, PaddingMode mode) {
 
 void DescribeConv(PaddingMode mode, AxisDescription& description) {
   const Axis& axis = description.axis;
-  description.unused_inputs = ToInt64(axis.input - InputsRead(axis, mode));
   description.restoring_output_padding = ToInt64(
       (int128{axis.input} + axis.padding_begin + axis.padding_end - axis.effective_kernel()) %
       axis.stride);
-  if (mode != PaddingMode::kZeros && mode != PaddingMode::kUnspecified) {
+  if (ReadsPadding(mode)) {
     description.min_overlap = description.max_overlap = axis.kernel;
     return;
   }
-  const Window input = {.steps = {.placements = axis.output,
-                                  .stride = axis.stride,
-                                  .taps = axis.kernel,
-                                  .dilation = axis.dilation},
-                        .begin = axis.padding_begin,
-                        .size = axis.input};
-  const Range taps = TapsInside(input);
-  description.uncovered_outputs = ToInt64(PlacementsOutside(input));
+  const Range taps = TapsInside(WindowOf(Operation::kConv, axis));
   description.min_overlap = ToInt64(taps.min);
   description.max_overlap = ToInt64(taps.max);
 }
 
 void DescribeConvTranspose(AxisDescription& description) {
   const Axis& axis = description.axis;
-  const Window output = {.steps = {.placements = axis.input,
-                                   .stride = axis.stride,
-                                   .taps = axis.kernel,
-                                   .dilation = axis.dilation},
-                         .begin = axis.padding_begin,
-                         .size = axis.output};
-  description.unused_inputs = ToInt64(PlacementsOutside(output));
-  description.uncovered_outputs = ToInt64(
-      axis.output - PositionsWithin(output.steps, output.begin, output.begin + output.size));
   const std::int64_t g = std::gcd(axis.stride, axis.dilation);
   const std::int64_t reached_phases = axis.stride / g;
   description.min_overlap = g > 1 ? 0 : axis.kernel / reached_phases;
@@ -174,8 +174,32 @@ void DescribeConvTranspose(AxisDescription& description) {
 
 }  // namespace
 
+std::int64_t UsedInputsBelow(Operation operation, PaddingMode mode, const Axis& axis,
+                             std::int64_t bound) {
+  bound = std::clamp<std::int64_t>(bound, 0, axis.input);
+  if (operation == Operation::kConv) return ToInt64(InputsReadBelow(axis, mode, bound));
+  Window output = WindowOf(operation, axis);
+  output.steps.placements = bound;
+  return ToInt64(bound - PlacementsOutside(output));
+}
+
+std::int64_t CoveredOutputsBelow(Operation operation, PaddingMode mode, const Axis& axis,
+                                 std::int64_t bound) {
+  bound = std::clamp<std::int64_t>(bound, 0, axis.output);
+  Window window = WindowOf(operation, axis);
+  if (operation == Operation::kConvTranspose) {
+    return ToInt64(PositionsWithin(window.steps, window.begin, window.begin + bound));
+  }
+  if (ReadsPadding(mode)) return bound;
+  window.steps.placements = bound;
+  return ToInt64(bound - PlacementsOutside(window));
+}
+
 AxisDescription DescribeAxis(Operation operation, PaddingMode mode, const Axis& axis) {
   AxisDescription description = {.axis = axis};
+  description.unused_inputs = axis.input - UsedInputsBelow(operation, mode, axis, axis.input);
+  description.uncovered_outputs =
+      axis.output - CoveredOutputsBelow(operation, mode, axis, axis.output);
   const bool conv = operation == Operation::kConv;
   if (conv) {
     DescribeConv(mode, description);

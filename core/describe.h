@@ -63,6 +63,14 @@ AxisDescription DescribeAxis(const Problem& problem, std::size_t axis);
 // ConvTranspose.
 AxisDescription DescribeAxis(Operation operation, PaddingMode mode, const Axis& axis);
 
+// Of the input positions 0 .. bound-1, how many reach an output; of the output positions 0 ..
+// bound-1, how many an input reaches. They tell which positions unused_inputs and uncovered_outputs
+// count. O(log), exact, as above.
+std::int64_t UsedInputsBelow(Operation operation, PaddingMode mode, const Axis& axis,
+                             std::int64_t bound);
+std::int64_t CoveredOutputsBelow(Operation operation, PaddingMode mode, const Axis& axis,
+                                 std::int64_t bound);
+
 }  // namespace convserve
 
 #endif  // CONVSERVE_CORE_DESCRIBE_H_

@@ -13,13 +13,6 @@ namespace {
 
 using absl::int128;
 
-// The taps of one axis that read an input: first, first + step, ..., `count` of them.
-struct TapRange {
-  std::int64_t first = 0;
-  std::int64_t step = 1;
-  std::int64_t count = 0;
-};
-
 int128 CeilDiv(int128 a, int128 b) { return a > 0 ? (a - 1) / b + 1 : -(-a / b); }
 
 // The smallest t >= from with t*d = position modulo s, for gcd(s, d) = 1.
@@ -34,31 +27,6 @@ int128 FirstTapOfPhase(int128 from, int128 position, int128 s, int128 d) {
   const int128 inverse = s == 1 ? 0 : (x0 % s + s) % s;
   const int128 tap = (position % s) * inverse % s;
   return from + ((tap - from) % s + s) % s;
-}
-
-TapRange TapsThatRead(const Problem& problem, const Axis& axis, std::int64_t output) {
-  const int128 k = axis.kernel, d = axis.dilation, s = axis.stride, n = axis.input;
-  int128 low = 0, high = k;  // [low, high)
-  int128 step = 1;
-  if (problem.operation() == Operation::kConv) {
-    if (problem.padding_mode() == PaddingMode::kZeros) {
-      const int128 position = output * s - axis.padding_begin;
-      low = std::clamp<int128>(CeilDiv(-position, d), 0, k);
-      high = std::clamp<int128>(CeilDiv(n - position, d), 0, k);
-    }
-  } else {
-    const int128 position = int128{output} + axis.padding_begin;
-    const std::int64_t g = std::gcd(axis.stride, axis.dilation);
-    if (position % g != 0) return {};
-    step = s / g;
-    low = std::clamp<int128>(CeilDiv(position - (n - 1) * s, d), 0, k);
-    high = std::clamp<int128>(position / d + 1, 0, k);
-    low = FirstTapOfPhase(low, position / g, step, d / g);
-  }
-  const int128 count = low < high ? (high - 1 - low) / step + 1 : 0;
-  return {.first = static_cast<std::int64_t>(count == 0 ? 0 : low),
-          .step = static_cast<std::int64_t>(step),
-          .count = static_cast<std::int64_t>(count)};
 }
 
 // Where input position `position`, which padding of this mode covers, is copied from.
@@ -100,7 +68,8 @@ class Explainer {
     std::int64_t taps = 1, reading = 1;
     for (std::size_t a = 0; a < problem_.axes().size(); ++a) {
       const Axis& axis = problem_.axes()[a];
-      ranges_.push_back(TapsThatRead(problem_, axis, output_.spatial[a]));
+      ranges_.push_back(
+          TapsThatRead(problem_.operation(), problem_.padding_mode(), axis, output_.spatial[a]));
       taps *= axis.kernel;
       reading *= ranges_.back().count;
     }
@@ -279,6 +248,32 @@ TapSource SourceOfTap(Operation operation, PaddingMode mode, const Axis& axis, s
   }
   if (position % axis.stride != 0) return {TapKind::kBetweenStrides, -1};
   return {TapKind::kInput, static_cast<std::int64_t>(position / axis.stride)};
+}
+
+TapRange TapsThatRead(Operation operation, PaddingMode mode, const Axis& axis,
+                      std::int64_t output) {
+  const int128 k = axis.kernel, d = axis.dilation, s = axis.stride, n = axis.input;
+  int128 low = 0, high = k;  // [low, high)
+  int128 step = 1;
+  if (operation == Operation::kConv) {
+    if (mode == PaddingMode::kZeros || mode == PaddingMode::kUnspecified) {
+      const int128 position = int128{output} * s - axis.padding_begin;
+      low = std::clamp<int128>(CeilDiv(-position, d), 0, k);
+      high = std::clamp<int128>(CeilDiv(n - position, d), 0, k);
+    }
+  } else {
+    const int128 position = int128{output} + axis.padding_begin;
+    const std::int64_t g = std::gcd(axis.stride, axis.dilation);
+    if (position % g != 0) return {};
+    step = s / g;
+    low = std::clamp<int128>(CeilDiv(position - (n - 1) * s, d), 0, k);
+    high = std::clamp<int128>(position / d + 1, 0, k);
+    low = FirstTapOfPhase(low, position / g, step, d / g);
+  }
+  const int128 count = low < high ? (high - 1 - low) / step + 1 : 0;
+  return {.first = static_cast<std::int64_t>(count == 0 ? 0 : low),
+          .step = static_cast<std::int64_t>(step),
+          .count = static_cast<std::int64_t>(count)};
 }
 
 absl::StatusOr<Explanation> Explain(const Problem& problem,

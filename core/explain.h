@@ -87,6 +87,17 @@ struct TapSource {
 TapSource SourceOfTap(Operation operation, PaddingMode mode, const Axis& axis, std::int64_t output,
                       std::int64_t tap);
 
+// The taps of one axis that bring an input to one output position: first, first + step, ...,
+// `count` of them.
+struct TapRange {
+  std::int64_t first = 0;
+  std::int64_t step = 1;
+  std::int64_t count = 0;
+};
+
+// O(log). With zero padding and for a ConvTranspose their inputs are strictly monotone in the tap.
+TapRange TapsThatRead(Operation operation, PaddingMode mode, const Axis& axis, std::int64_t output);
+
 }  // namespace convserve
 
 #endif  // CONVSERVE_CORE_EXPLAIN_H_

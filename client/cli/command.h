@@ -29,7 +29,9 @@ struct Command {
 Command ConvCommand();
 Command ConvTransposeCommand();
 Command DescribeCommand();
+Command ExplainCommand();
 Command HealthCommand();
+Command SolveCommand();
 
 // All of them, in the order of --help.
 const std::vector<Command>& Commands();

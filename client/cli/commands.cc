@@ -7,6 +7,8 @@ const std::vector<Command>& Commands() {
       ConvCommand(),
       ConvTransposeCommand(),
       DescribeCommand(),
+      ExplainCommand(),
+      SolveCommand(),
       HealthCommand(),
   };
   return *commands;

@@ -1,14 +1,18 @@
-#include <algorithm>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "client/cli/command.h"
 #include "client/cli/convolution_arguments.h"
+#include "client/cli/drawing.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/render.h"
+#include "client/explain/frameworks.h"
+#include "client/explain/words.h"
 #include "core/problem.h"
 #include "fmt/format.h"
 
@@ -16,65 +20,47 @@ namespace convserve::cli {
 namespace {
 
 struct DescribeOptions {
+  std::optional<DrawingTarget> drawing;
   ConvolutionArguments conv;
   ConvolutionArguments transpose;
   CLI::App* transpose_app = nullptr;
 };
 
-struct Row {
-  std::string_view label;
-  std::string_view json;
+struct Field {
+  std::string_view name;  // as in the contract
   std::int64_t (*value)(const AxisDescription& axis);
 };
 
-constexpr Row kRows[] = {
-    {"input size", "input_size", [](const AxisDescription& a) { return a.axis.input; }},
-    {"output size", "output_size", [](const AxisDescription& a) { return a.axis.output; }},
-    {"kernel size", "kernel_size", [](const AxisDescription& a) { return a.axis.kernel; }},
-    {"effective kernel size", "effective_kernel_size",
-     [](const AxisDescription& a) { return a.axis.effective_kernel(); }},
-    {"stride", "stride", [](const AxisDescription& a) { return a.axis.stride; }},
-    {"dilation", "dilation", [](const AxisDescription& a) { return a.axis.dilation; }},
-    {"padding at the beginning", "padding_begin",
-     [](const AxisDescription& a) { return a.axis.padding_begin; }},
-    {"padding at the end", "padding_end",
-     [](const AxisDescription& a) { return a.axis.padding_end; }},
-    {"output padding", "output_padding",
-     [](const AxisDescription& a) { return a.axis.output_padding; }},
-    {"inputs that reach no output", "unused_inputs",
-     [](const AxisDescription& a) { return a.unused_inputs; }},
-    {"outputs that no input reaches", "uncovered_outputs",
-     [](const AxisDescription& a) { return a.uncovered_outputs; }},
-    {"fewest taps of an output", "min_overlap",
-     [](const AxisDescription& a) { return a.min_overlap; }},
-    {"most taps of an output", "max_overlap",
-     [](const AxisDescription& a) { return a.max_overlap; }},
-    {"output padding that restores", "restoring_output_padding",
+constexpr Field kFields[] = {
+    {"input_size", [](const AxisDescription& a) { return a.axis.input; }},
+    {"output_size", [](const AxisDescription& a) { return a.axis.output; }},
+    {"kernel_size", [](const AxisDescription& a) { return a.axis.kernel; }},
+    {"effective_kernel_size", [](const AxisDescription& a) { return a.axis.effective_kernel(); }},
+    {"stride", [](const AxisDescription& a) { return a.axis.stride; }},
+    {"dilation", [](const AxisDescription& a) { return a.axis.dilation; }},
+    {"padding_begin", [](const AxisDescription& a) { return a.axis.padding_begin; }},
+    {"padding_end", [](const AxisDescription& a) { return a.axis.padding_end; }},
+    {"output_padding", [](const AxisDescription& a) { return a.axis.output_padding; }},
+    {"unused_inputs", [](const AxisDescription& a) { return a.unused_inputs; }},
+    {"uncovered_outputs", [](const AxisDescription& a) { return a.uncovered_outputs; }},
+    {"min_overlap", [](const AxisDescription& a) { return a.min_overlap; }},
+    {"max_overlap", [](const AxisDescription& a) { return a.max_overlap; }},
+    {"restoring_output_padding",
      [](const AxisDescription& a) { return a.restoring_output_padding; }},
-    {"smallest input with this output", "smallest_input_with_this_output",
+    {"smallest_input_with_this_output",
      [](const AxisDescription& a) { return a.smallest_input_with_this_output; }},
-    {"largest input with this output", "largest_input_with_this_output",
+    {"largest_input_with_this_output",
      [](const AxisDescription& a) { return a.largest_input_with_this_output; }},
 };
 
-void PrintText(std::ostream& out, const ConvolutionRequest& request,
+void PrintText(std::ostream& out, const ConvolutionRequest& request, const Problem& problem,
                const Description& description) {
   for (const std::string& note : request.notes) out << note << '\n';
   out << fmt::format("output  {} {}\n\n", Name(description.output_type),
                      ToString(description.output_shape));
-  constexpr std::string_view kAxes[] = {"depth", "height", "width"};
-  const std::size_t count = std::min(description.axes.size(), std::size(kAxes));
-  out << fmt::format("{:<32}", "");
-  for (std::size_t i = 0; i < count; ++i) {
-    out << fmt::format("{:>14}", kAxes[std::size(kAxes) - count + i]);
-  }
-  out << '\n';
-  for (const Row& row : kRows) {
-    out << fmt::format("{:<32}", row.label);
-    for (const AxisDescription& axis : description.axes) {
-      out << fmt::format("{:>14}", FormatCount(row.value(axis)));
-    }
-    out << '\n';
+  out << DescribeInWords(problem);
+  if (const std::string equal = EqualDirectConvolution(problem); !equal.empty()) {
+    out << "\nas a direct convolution\n  " << equal << '\n';
   }
   out << fmt::format("\n{} multiply-adds by {}\n", FormatCount(description.multiply_adds),
                      description.algorithm)
@@ -82,17 +68,36 @@ void PrintText(std::ostream& out, const ConvolutionRequest& request,
                      FormatBytes(description.input_bytes), FormatBytes(description.weight_bytes),
                      FormatBytes(description.output_bytes),
                      FormatBytes(description.workspace_bytes));
+  out << "\nthe same elsewhere\n";
+  for (const FrameworkCall& call : FrameworkCalls(problem)) {
+    out << fmt::format("  {:<11} {}\n", call.framework, call.code);
+  }
+  const std::vector<std::string> warnings = FrameworkWarnings(problem);
+  if (!warnings.empty()) out << "\nmind\n";
+  for (const std::string& warning : warnings) out << "  - " << warning << '\n';
 }
 
-void PrintJson(std::ostream& out, const Description& description) {
+nlohmann::ordered_json Ranges(const PositionList& positions) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (const Interval range : positions.ranges) json.push_back({range.min, range.max});
+  if (positions.more) json.push_back("...");
+  return json;
+}
+
+void PrintJson(std::ostream& out, const Problem& problem, const Description& description) {
   nlohmann::ordered_json json;
   json["output_shape"] =
       std::vector<std::int64_t>(description.output_shape.begin(), description.output_shape.end());
   json["output_type"] = std::string(Name(description.output_type));
   json["axes"] = nlohmann::ordered_json::array();
-  for (const AxisDescription& axis : description.axes) {
+  for (std::size_t a = 0; a < description.axes.size(); ++a) {
     nlohmann::ordered_json entry;
-    for (const Row& row : kRows) entry[std::string(row.json)] = row.value(axis);
+    for (const Field& field : kFields) {
+      entry[std::string(field.name)] = field.value(description.axes[a]);
+    }
+    entry["size_formula"] = SizeFormula(problem.operation(), problem.axes()[a]);
+    entry["unused_input_ranges"] = Ranges(UnusedInputs(problem, a));
+    entry["uncovered_output_ranges"] = Ranges(UncoveredOutputs(problem, a));
     json["axes"].push_back(std::move(entry));
   }
   json["multiply_adds"] = description.multiply_adds;
@@ -101,10 +106,18 @@ void PrintJson(std::ostream& out, const Description& description) {
   json["output_bytes"] = description.output_bytes;
   json["workspace_bytes"] = description.workspace_bytes;
   json["algorithm"] = description.algorithm;
+  if (problem.operation() == Operation::kConvTranspose) {
+    json["equal_direct_convolution"] = EqualDirectConvolution(problem);
+  }
+  for (const FrameworkCall& call : FrameworkCalls(problem)) {
+    json["frameworks"][call.framework] = call.code;
+  }
+  json["warnings"] = FrameworkWarnings(problem);
   out << json.dump() << '\n';
 }
 
-absl::Status Run(const ConvolutionArguments& arguments, Session& session) {
+absl::Status Run(const ConvolutionArguments& arguments, const std::optional<DrawingTarget>& drawing,
+                 Session& session) {
   absl::StatusOr<ConvolutionRequest> request = ReadRequest(arguments, session.in());
   if (!request.ok()) return request.status();
   absl::StatusOr<Description> description =
@@ -112,12 +125,17 @@ absl::Status Run(const ConvolutionArguments& arguments, Session& session) {
         return client.Describe(request->spec(), call);
       });
   if (!description.ok()) return description.status();
+  // The server's limits were kept.
+  const absl::StatusOr<Problem> problem =
+      MakeProblem(request->spec(), {.max_output_bytes = std::numeric_limits<std::int64_t>::max()});
+  if (!problem.ok()) return problem.status();
   if (session.options().json) {
-    PrintJson(session.out(), *description);
+    PrintJson(session.out(), *problem, *description);
   } else {
-    PrintText(session.out(), *request, *description);
+    PrintText(session.out(), *request, *problem, *description);
   }
-  return absl::OkStatus();
+  if (!drawing) return absl::OkStatus();
+  return Draw(session, *drawing, {.problem = *problem, .operands = request->explain_operands()});
 }
 
 Action Declare(CLI::App& app) {
@@ -128,12 +146,15 @@ Action Declare(CLI::App& app) {
       app.add_subcommand("conv-transpose", "A transposed convolution")->fallthrough();
   AddConvolutionOptions(*conv, options->conv, /*shapes=*/true);
   AddConvolutionOptions(*options->transpose_app, options->transpose, /*shapes=*/true);
+  AddDrawOption(*conv, options->drawing);
+  AddDrawOption(*options->transpose_app, options->drawing);
   app.require_subcommand(0, 1);
   return [options, &app](Session& session) {
     if (app.get_subcommands().empty()) {
       return UsageError("describe needs conv or conv-transpose behind it");
     }
-    return Run(options->transpose_app->parsed() ? options->transpose : options->conv, session);
+    return Run(options->transpose_app->parsed() ? options->transpose : options->conv,
+               options->drawing, session);
   };
 }
 
