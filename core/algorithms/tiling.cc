@@ -17,9 +17,14 @@ constexpr std::int64_t kWantedTasks = 16;
 // against another.
 constexpr std::int64_t kProductsPerCopy = 16;
 
-// Filters of a task: enough for its copies to cost little beside its products.
-std::int64_t LeastRows(const Patches& patches, bool window) {
-  return window ? 25 * kProductsPerCopy / patches.taps() : 16 * kProductsPerCopy;
+// Filters of a task: enough for its copies, so many elements for one output of one channel, to cost
+// little beside its products.
+std::int64_t LeastRows(const Patches& patches, const Tiling& tiling) {
+  constexpr std::int64_t kProductsToCopies = 25;
+  if (!tiling.window) return kProductsToCopies * kProductsPerCopy * 2 / 3;
+  const std::int64_t copies = Window(patches, tiling.extent).channel_size();
+  const std::int64_t products = tiling.extent.rows * tiling.extent.width * patches.taps();
+  return kProductsToCopies * kProductsPerCopy * copies / products;
 }
 
 // Tiles for a window; `window` stays false where patches are the better copy.
@@ -83,7 +88,7 @@ Tiling MakeTiling(const Patches& patches, const TileLimits& limits) {
   const Geometry& g = patches.geometry;
   const std::int64_t tasks = g.batch * g.groups * tiling.tiles();
   std::int64_t rows = CeilDivide(g.filters, CeilDivide(kWantedTasks, tasks));
-  rows = std::max({rows, LeastRows(patches, tiling.window), 4 * limits.panel_rows});
+  rows = std::max({rows, LeastRows(patches, tiling), 4 * limits.panel_rows});
   if (!limits.sums_in_output) rows = std::min(rows, kSumsSize / tiling.columns);
   tiling.rows = std::max<std::int64_t>(rows / limits.panel_rows, 1) * limits.panel_rows;
   tiling.row_blocks = CeilDivide(g.filters, tiling.rows);
