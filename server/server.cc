@@ -13,6 +13,7 @@
 #include "core/planner.h"
 #include "fmt/format.h"
 #include "grpc/grpc.h"
+#include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -84,6 +85,8 @@ void SetUpGrpcOnce() {
     grpc_init();
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // Known to this process, the health protocol is described by reflection too.
+    grpc::health::v1::HealthCheckRequest::descriptor();
     return true;
   }();
   (void)done;
