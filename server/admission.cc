@@ -22,14 +22,15 @@ absl::Status Admission::Enter(Place& place) {
     SetReason(status, "SHUTTING_DOWN");
     return status;
   }
-  if (requests_ >= limits_.requests) {
+  if (unanswered_ >= limits_.requests) {
     absl::Status status = absl::ResourceExhaustedError(
-        fmt::format("{} requests are in progress, as many as this server accepts", requests_));
+        fmt::format("{} requests are in progress, as many as this server accepts", unanswered_));
     SetReason(status, "TOO_MANY_REQUESTS");
     SetRetryDelay(status, kRetryDelay);
     return status;
   }
-  ++requests_;
+  ++places_;
+  ++unanswered_;
   place.entered_ = true;
   return absl::OkStatus();
 }
@@ -69,6 +70,17 @@ void Admission::Withdraw(Place& place) {
   for (Waiter& waiter : granted) waiter.ready(absl::OkStatus());
 }
 
+void Admission::Answer(Place& place) {
+  const std::lock_guard lock(mutex_);
+  CountAnswer(place);
+}
+
+void Admission::CountAnswer(Place& place) {
+  if (!place.entered_ || place.answered_) return;
+  place.answered_ = true;
+  --unanswered_;
+}
+
 void Admission::Close() {
   const std::lock_guard lock(mutex_);
   closed_ = true;
@@ -76,7 +88,7 @@ void Admission::Close() {
 
 bool Admission::WaitUntilEmpty(std::chrono::steady_clock::time_point deadline) {
   std::unique_lock lock(mutex_);
-  return left_.wait_until(lock, deadline, [this] { return requests_ == 0; });
+  return left_.wait_until(lock, deadline, [this] { return places_ == 0; });
 }
 
 void Admission::Leave(Place& place) {
@@ -84,7 +96,8 @@ void Admission::Leave(Place& place) {
   std::list<Waiter> granted;
   {
     const std::lock_guard lock(mutex_);
-    --requests_;
+    CountAnswer(place);
+    --places_;
     held_ -= place.held_;
     Grant(granted);
     left_.notify_all();

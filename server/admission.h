@@ -44,6 +44,7 @@ class Admission {
     friend class Admission;
     Admission& admission_;
     bool entered_ = false;
+    bool answered_ = false;
     bool withdrawn_ = false;
     std::int64_t held_ = 0;
   };
@@ -63,10 +64,14 @@ class Admission {
   // The request was given up: if it waits, or comes to wait, it is told so at once.
   void Withdraw(Place& place);
 
+  // The request is about to be answered: another may be accepted, while its bytes stay reserved
+  // until the answer is on its way and the Place ends.
+  void Answer(Place& place);
+
   // No further place is given.
   void Close();
 
-  // Whether all places were given back before `deadline`.
+  // Whether all places have ended before `deadline`.
   bool WaitUntilEmpty(std::chrono::steady_clock::time_point deadline);
 
  private:
@@ -77,6 +82,8 @@ class Admission {
   };
 
   void Leave(Place& place);
+  // Needs mutex_.
+  void CountAnswer(Place& place);
   // Moves the waiters whose turn it is from the queue to `granted`. Needs mutex_.
   void Grant(std::list<Waiter>& granted);
 
@@ -84,7 +91,8 @@ class Admission {
   std::mutex mutex_;
   std::condition_variable left_;
   bool closed_ = false;
-  std::int64_t requests_ = 0;
+  std::int64_t places_ = 0;
+  std::int64_t unanswered_ = 0;
   std::int64_t held_ = 0;
   std::list<Waiter> waiting_;
 };

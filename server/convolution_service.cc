@@ -122,7 +122,8 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
       if (const auto delay = RetryDelayOf(status)) {
         context_.AddTrailingMetadata("grpc-retry-pushback-ms", fmt::format("{}", delay->count()));
       } else if (status.code() == absl::StatusCode::kResourceExhausted) {
-        // Too large is too large tomorrow as well: a negative delay keeps clients from trying again.
+        // Too large is too large tomorrow as well: a negative delay keeps clients from trying
+        // again.
         context_.AddTrailingMetadata("grpc-retry-pushback-ms", "-1");
       }
       return absl::OkStatus();
@@ -134,6 +135,7 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
         return absl::OkStatus();
       });
     }
+    service_.admission_.Answer(place_);
     Finish(std::move(sent));
   }
 

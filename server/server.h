@@ -25,7 +25,7 @@ namespace convserve {
 
 struct ServerOptions {
   // "HOST:PORT" (port 0: the system chooses one), "[IPV6]:PORT" or "unix:PATH".
-  std::vector<std::string> listen;
+  std::vector<std::string> listen = {};
 
   // Threads that compute; 0 means one for each processor that this process may use. At most 1024.
   int threads = 0;
