@@ -1,0 +1,44 @@
+// The convserve binary as a child of the test.
+#ifndef CONVSERVE_TESTS_SERVER_CHILD_H_
+#define CONVSERVE_TESTS_SERVER_CHILD_H_
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace convserve {
+
+class Child {
+ public:
+  // Runs `convserve` with these arguments and, beside this process's environment, these
+  // "NAME=value".
+  explicit Child(const std::vector<std::string>& arguments,
+                 const std::vector<std::string>& environment = {});
+
+  // Kills what still runs.
+  ~Child();
+
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  // The next line that it prints on standard output, waiting for it; empty at the end.
+  std::string ReadLine();
+
+  // Its standard error to the end: only after Wait.
+  std::string ReadErrors();
+
+  void Signal(int number);
+
+  // Waits for its end: the exit code, or minus the signal that killed it.
+  int Wait();
+
+ private:
+  pid_t pid_ = -1;
+  int output_ = -1;
+  int errors_ = -1;
+};
+
+}  // namespace convserve
+
+#endif  // CONVSERVE_TESTS_SERVER_CHILD_H_

@@ -1,0 +1,148 @@
+#include "server/options.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/fixture.h"
+
+namespace convserve {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+struct Parsed {
+  std::variant<CommandLine, ExitCode> result;
+  std::string out;
+  std::string err;
+
+  const CommandLine& line() const { return std::get<CommandLine>(result); }
+  int exit_code() const { return std::get<ExitCode>(result).value; }
+};
+
+Parsed Parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "convserve");
+  std::ostringstream out;
+  std::ostringstream err;
+  auto result = ParseCommandLine(static_cast<int>(arguments.size()), arguments.data(), out, err);
+  return {std::move(result), out.str(), err.str()};
+}
+
+class ConfigFile {
+ public:
+  explicit ConfigFile(const std::string& text)
+      : path_(std::filesystem::temp_directory_path() /
+              ("convserve-options-" + std::to_string(getpid()) + ".toml")) {
+    std::ofstream(path_) << text;
+  }
+  ~ConfigFile() { std::filesystem::remove(path_); }
+  const char* path() const { return path_.c_str(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+TEST(Options, WithoutAnyTheServerIsOnLoopback) {
+  const Parsed parsed = Parse({});
+  EXPECT_THAT(parsed.line().server.listen, ElementsAre("127.0.0.1:50051"));
+  EXPECT_EQ(parsed.line().server.threads, 0);
+  EXPECT_EQ(parsed.line().server.max_message_bytes, 256 << 20);
+  EXPECT_EQ(parsed.line().drain, std::chrono::seconds(30));
+  EXPECT_EQ(parsed.line().server.log_level, "info");
+}
+
+TEST(Options, TheCommandLineSetsEachOfThem) {
+  const Parsed parsed =
+      Parse({"--listen", "0.0.0.0:1", "--listen=unix:/s", "--threads", "3", "--max-message-bytes",
+             "1MiB", "--max-multiply-adds", "1000", "--memory-limit", "2gb", "--max-requests", "5",
+             "--drain-seconds", "0", "--log-level", "debug"});
+  const ServerOptions& server = parsed.line().server;
+  EXPECT_THAT(server.listen, ElementsAre("0.0.0.0:1", "unix:/s"));
+  EXPECT_EQ(server.threads, 3);
+  EXPECT_EQ(server.max_message_bytes, 1 << 20);
+  EXPECT_EQ(server.max_multiply_adds, 1000);
+  EXPECT_EQ(server.memory_limit, std::int64_t{2} << 30);
+  EXPECT_EQ(server.max_requests, 5);
+  EXPECT_EQ(server.log_level, "debug");
+  EXPECT_EQ(parsed.line().drain, std::chrono::seconds(0));
+}
+
+TEST(Options, TheCommandLineIsStrongerThanTheEnvironmentAndThatThanTheFile) {
+  const ConfigFile file("threads = 1\nmax-requests = 1\nmax-multiply-adds = 1\n");
+  const ScopedEnvironment threads("CONVSERVE_THREADS", "2");
+  const ScopedEnvironment requests("CONVSERVE_MAX_REQUESTS", "2");
+  const Parsed parsed = Parse({"--config", file.path(), "--threads", "3"});
+  EXPECT_EQ(parsed.line().server.threads, 3);
+  EXPECT_EQ(parsed.line().server.max_requests, 2);
+  EXPECT_EQ(parsed.line().server.max_multiply_adds, 1);
+}
+
+TEST(Options, TheEnvironmentAndTheFileTakeSeveralAddresses) {
+  const ConfigFile file(
+      "listen = [\"127.0.0.1:1\", \"127.0.0.1:2\"]\nmax-message-bytes = \"2MiB\"\n");
+  EXPECT_THAT(Parse({"--config", file.path()}).line().server.listen,
+              ElementsAre("127.0.0.1:1", "127.0.0.1:2"));
+  EXPECT_EQ(Parse({"--config", file.path()}).line().server.max_message_bytes, 2 << 20);
+  const ScopedEnvironment listen("CONVSERVE_LISTEN", "127.0.0.1:3,unix:/s");
+  EXPECT_THAT(Parse({"--config", file.path()}).line().server.listen,
+              ElementsAre("127.0.0.1:3", "unix:/s"));
+}
+
+TEST(Options, MistakesAreExplainedAndEndWithTwo) {
+  const ConfigFile file("threds = 4\n");
+  const struct {
+    std::vector<const char*> arguments;
+    const char* explanation;
+  } rows[] = {
+      {{"--threds", "4"}, "--threds"},
+      {{"50051"}, "50051"},
+      {{"--threads", "many"}, "--threads"},
+      {{"--threads"}, "--threads"},
+      {{"--max-message-bytes", "1parsec"}, "--max-message-bytes"},
+      {{"--drain-seconds", "-1"}, "--drain-seconds"},
+      {{"--config", "/no/such/file"}, "/no/such/file"},
+      {{"--config", file.path()}, "threds"},
+  };
+  for (const auto& row : rows) {
+    const Parsed parsed = Parse(row.arguments);
+    ASSERT_TRUE(std::holds_alternative<ExitCode>(parsed.result)) << row.explanation;
+    EXPECT_EQ(parsed.exit_code(), 2);
+    EXPECT_THAT(parsed.err, AllOf(HasSubstr(row.explanation), HasSubstr("convserve --help")));
+    EXPECT_THAT(parsed.out, IsEmpty());
+  }
+}
+
+TEST(Options, AMistakeInTheEnvironmentIsExplained) {
+  const ScopedEnvironment threads("CONVSERVE_THREADS", "many");
+  const Parsed parsed = Parse({});
+  EXPECT_EQ(parsed.exit_code(), 2);
+  EXPECT_THAT(parsed.err, HasSubstr("many"));
+}
+
+TEST(Options, HelpNamesEveryOptionItsEnvironmentAndItsDefault) {
+  const Parsed parsed = Parse({"--help"});
+  EXPECT_EQ(parsed.exit_code(), 0);
+  EXPECT_THAT(parsed.err, IsEmpty());
+  for (const char* text : {"--listen", "CONVSERVE_LISTEN", "127.0.0.1:50051", "--threads",
+                           "--max-message-bytes", "--max-multiply-adds", "--memory-limit",
+                           "--max-requests", "--drain-seconds", "30", "CONVSERVE_DRAIN_SECONDS",
+                           "--log-level", "--config", "CONVSERVE_ALGORITHM", "CONVSERVE_ISA"}) {
+    EXPECT_THAT(parsed.out, HasSubstr(text));
+  }
+}
+
+TEST(Options, VersionIsPrinted) {
+  const Parsed parsed = Parse({"--version"});
+  EXPECT_EQ(parsed.exit_code(), 0);
+  EXPECT_THAT(parsed.out, testing::MatchesRegex("convserve [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+}
+
+}  // namespace
+}  // namespace convserve

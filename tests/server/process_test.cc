@@ -1,0 +1,77 @@
+// The convserve process: what it prints, what signals do, how it ends.
+#include <signal.h>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/child.h"
+#include "tests/server/fixture.h"
+
+namespace convserve {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr std::string_view kListening = "listening on ";
+
+// A server that takes one request at a time and computes slowly.
+class ProcessTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const std::string line = child_.ReadLine();
+    ASSERT_THAT(line, StartsWith(std::string(kListening)));
+    caller_ = std::make_unique<Caller>(ChannelTo(line.substr(kListening.size())));
+  }
+
+  Child child_{{"--listen", "127.0.0.1:0", "--max-requests", "1", "--drain-seconds", "3600"},
+               {"CONVSERVE_ALGORITHM=reference"}};
+  std::unique_ptr<Caller> caller_;
+};
+
+TEST_F(ProcessTest, EitherSignalStopsAnIdleServerWithZero) {
+  child_.Signal(SIGINT);
+  EXPECT_EQ(child_.Wait(), 0);
+  EXPECT_THAT(child_.ReadErrors(),
+              AllOf(HasSubstr("serving on 127.0.0.1:"), HasSubstr("instruction set"),
+                    HasSubstr("threads"), HasSubstr("stopped")));
+}
+
+TEST_F(ProcessTest, SigtermLetsAnAcceptedRequestFinishAndEndsWithZero) {
+  Pending request(*caller_, kMoment);
+  child_.Signal(SIGTERM);
+  EXPECT_TRUE(request.Wait().ok());
+  EXPECT_EQ(child_.Wait(), 0);
+  EXPECT_THAT(child_.ReadErrors(), HasSubstr("Conv OK"));
+}
+
+TEST_F(ProcessTest, ASecondSignalEndsAtOnce) {
+  Pending request(*caller_, kEndless);
+  child_.Signal(SIGTERM);
+  caller_->AskUntil(absl::StatusCode::kUnavailable);
+  child_.Signal(SIGTERM);
+  EXPECT_EQ(child_.Wait(), 128 + SIGTERM);
+  EXPECT_EQ(request.Wait().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(ProcessTest, ABusyPortEndsASecondProcessWithOneClearLine) {
+  grpc::ClientContext context;
+  const auto server = StartServer();
+  Child second({"--listen", server->addresses()[0]});
+  EXPECT_EQ(second.Wait(), 1);
+  EXPECT_EQ(second.ReadErrors(),
+            "convserve: cannot listen on " + server->addresses()[0] + ": Address already in use\n");
+}
+
+TEST(Process, WrongUsageEndsWithTwo) {
+  Child unknown({"--nothing"});
+  EXPECT_EQ(unknown.Wait(), 2);
+  Child out_of_range({"--threads", "9999"});
+  EXPECT_EQ(out_of_range.Wait(), 2);
+  EXPECT_THAT(out_of_range.ReadErrors(), HasSubstr("--threads: expected 0 to 1024, got 9999"));
+  Child forced({}, {"CONVSERVE_ISA=mmx"});
+  EXPECT_EQ(forced.Wait(), 2);
+}
+
+}  // namespace
+}  // namespace convserve

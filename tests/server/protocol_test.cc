@@ -1,0 +1,106 @@
+// What surrounds the RPCs: health, reflection, message limits, compression.
+#include <string>
+
+#include "gmock/gmock.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "gtest/gtest.h"
+#include "tests/server/fixture.h"
+
+namespace convserve {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ProtocolTest : public ::testing::Test {
+ protected:
+  // The server's answer to one message of the reflection protocol, as bytes.
+  std::string Reflect(const std::string& message) {
+    grpc::GenericStub stub(channel_);
+    grpc::ClientContext context;
+    grpc::CompletionQueue queue;
+    const auto step = [&queue] {
+      void* tag = nullptr;
+      bool ok = false;
+      return queue.Next(&tag, &ok) && ok;
+    };
+    auto stream = stub.PrepareCall(
+        &context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
+    stream->StartCall(nullptr);
+    EXPECT_TRUE(step());
+    const grpc::Slice slice(message);
+    stream->WriteLast(grpc::ByteBuffer(&slice, 1), {}, nullptr);
+    EXPECT_TRUE(step());
+    grpc::ByteBuffer answer;
+    stream->Read(&answer, nullptr);
+    EXPECT_TRUE(step());
+    grpc::Status status;
+    stream->Finish(&status, nullptr);
+    EXPECT_TRUE(step());
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    grpc::Slice whole;
+    EXPECT_TRUE(answer.DumpToSingleSlice(&whole).ok());
+    return {reinterpret_cast<const char*>(whole.begin()), whole.size()};
+  }
+
+  static constexpr std::int64_t kLimit = 64 << 10;
+
+  std::unique_ptr<Server> server_ =
+      StartServer({.listen = {"127.0.0.1:0"}, .max_message_bytes = kLimit});
+  std::shared_ptr<grpc::Channel> channel_ = ChannelTo(server_->addresses()[0]);
+  Caller caller_{channel_};
+};
+
+TEST_F(ProtocolTest, HealthIsServingOverallAndForTheService) {
+  EXPECT_EQ(caller_.Health(""), "SERVING");
+  EXPECT_EQ(caller_.Health("convserve.v1.ConvolutionService"), "SERVING");
+  EXPECT_EQ(caller_.Health("another.Service"), "NOT_FOUND");
+}
+
+TEST_F(ProtocolTest, ReflectionListsTheServices) {
+  const std::string list = Reflect(std::string("\x3a\x00", 2));  // list_services: ""
+  EXPECT_THAT(list, HasSubstr("convserve.v1.ConvolutionService"));
+  EXPECT_THAT(list, HasSubstr("grpc.health.v1.Health"));
+}
+
+TEST_F(ProtocolTest, ReflectionDescribesEveryServiceThatItLists) {
+  const auto file_containing = [&](const std::string& symbol) {
+    return Reflect("\x22" + std::string(1, static_cast<char>(symbol.size())) + symbol);
+  };
+  EXPECT_THAT(file_containing("convserve.v1.ConvolutionService"),
+              HasSubstr("convserve/v1/convolution.proto"));
+  EXPECT_THAT(file_containing("grpc.health.v1.Health"), HasSubstr("grpc/health/v1/health.proto"));
+}
+
+TEST_F(ProtocolTest, AMessageAboveTheLimitIsRefused) {
+  const v1::ConvRequest request = SlowConv({.pictures = 16});
+  v1::ConvResponse response;
+  EXPECT_EQ(caller_.Conv(request, response).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(caller_.Conv(SmallConv(), response).ok()) << "the connection survives";
+}
+
+TEST_F(ProtocolTest, CompressedMessagesAreRefused) {
+  for (const grpc_compression_algorithm algorithm : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
+    grpc::ClientContext context;
+    context.set_compression_algorithm(algorithm);
+    EXPECT_EQ(caller_.Conv(context, SlowConv({})).code(), absl::StatusCode::kUnimplemented);
+  }
+}
+
+TEST_F(ProtocolTest, AnUnknownMethodIsUnimplemented) {
+  grpc::GenericStub stub(channel_);
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  auto call = stub.PrepareUnaryCall(&context, "/convserve.v1.ConvolutionService/Correlate",
+                                    grpc::ByteBuffer(), &queue);
+  grpc::ByteBuffer answer;
+  grpc::Status status;
+  call->StartCall();
+  call->Finish(&answer, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  ASSERT_TRUE(queue.Next(&tag, &ok));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+}
+
+}  // namespace
+}  // namespace convserve
