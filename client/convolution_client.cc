@@ -35,10 +35,10 @@ std::string ServiceConfig(const ClientOptions& options) {
   std::string method;
   if (const int attempts = std::clamp(options.max_attempts, 1, 5); attempts > 1) {
     method = fmt::format(
-        R"("methodConfig": [{{)"
-        R"("name": [{{"service": "convserve.v1.ConvolutionService"}}, {{"service": "grpc.health.v1.Health"}}],)"
-        R"("retryPolicy": {{"maxAttempts": {}, "initialBackoff": "{}", "maxBackoff": "{}",)"
-        R"("backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]}}}}],)",
+        R"("methodConfig": [{{"name": [{{"service": "convserve.v1.ConvolutionService"}},)"
+        R"({{"service": "grpc.health.v1.Health"}}], "retryPolicy": {{"maxAttempts": {},)"
+        R"("initialBackoff": "{}", "maxBackoff": "{}", "backoffMultiplier": 2,)"
+        R"("retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]}}}}],)",
         attempts, Seconds(options.initial_backoff), Seconds(options.initial_backoff * 20));
   }
   return fmt::format(R"({{{}"loadBalancingConfig": [{{"round_robin": {{}}}}]}})", method);
@@ -167,7 +167,7 @@ ClientOptions Bounded(ClientOptions options) {
 ConvolutionClient::ConvolutionClient(const std::string& target, const ClientOptions& options)
     : ConvolutionClient(MakeChannel(target, Bounded(options)), options) {}
 
-ConvolutionClient::ConvolutionClient(std::shared_ptr<grpc::Channel> channel,
+ConvolutionClient::ConvolutionClient(const std::shared_ptr<grpc::Channel>& channel,
                                      const ClientOptions& options)
     : impl_(std::make_unique<Impl>(channel, Bounded(options))) {}
 

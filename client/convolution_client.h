@@ -95,7 +95,7 @@ class ConvolutionClient {
 
   // Over a channel that the caller made. Of `options` only the timeout and the message size apply:
   // the rest belongs to the channel.
-  explicit ConvolutionClient(std::shared_ptr<grpc::Channel> channel,
+  explicit ConvolutionClient(const std::shared_ptr<grpc::Channel>& channel,
                              const ClientOptions& options = {});
 
   ConvolutionClient(ConvolutionClient&&) noexcept;

@@ -29,7 +29,7 @@ absl::Status CheckPicture(const ConvolutionRequest& request,
   if (!problem.ok()) return absl::OkStatus();
   const PictureFormat format =
       output->format == OutputFormat::kPng ? PictureFormat::kPng : PictureFormat::kJpeg;
-  const absl::Status status = CheckPictureShape(problem->output_shape(), request.layout, format);
+  absl::Status status = CheckPictureShape(problem->output_shape(), request.layout, format);
   if (status.ok()) return status;
   return WithExitCode(ExitCode::kUsage, About("--output: " + output->path, status));
 }

@@ -68,7 +68,7 @@ const CLI::App* Innermost(const CLI::App& app) {
 std::string HelpOf(const CLI::App& app) {
   std::string before;
   for (const CLI::App* level = app.get_parent(); level != nullptr; level = level->get_parent()) {
-    before = before.empty() ? level->get_name() : level->get_name() + " " + before;
+    before = before.empty() ? level->get_name() : fmt::format("{} {}", level->get_name(), before);
   }
   return app.help(before, CLI::AppFormatMode::Normal);
 }

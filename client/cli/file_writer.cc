@@ -43,7 +43,7 @@ absl::Status WriteFile(const std::string& path, std::initializer_list<std::strin
   if (exists && !S_ISREG(old.st_mode)) {
     const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
     if (fd < 0) return SystemError();
-    const absl::Status status = WriteAll(fd, parts);
+    absl::Status status = WriteAll(fd, parts);
     close(fd);
     return status;
   }

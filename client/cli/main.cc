@@ -7,6 +7,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "client/cli/convctl.h"
@@ -18,7 +19,7 @@ namespace {
 // program ends by itself. If that has not happened a second later, or with the next signal, it is
 // ended.
 void HandleSignals(const sigset_t& signals, std::stop_source stop) {
-  std::thread([signals, stop]() mutable {
+  std::thread([signals, stop = std::move(stop)]() mutable {
     int signal = 0;
     sigwait(&signals, &signal);
     stop.request_stop();

@@ -100,8 +100,9 @@ class HeaderParser {
       return true;
     }
     std::optional<std::string> text = String();
-    if (text) descr = *std::move(text);
-    return text.has_value();
+    if (!text) return false;
+    descr = *std::move(text);
+    return true;
   }
 
   bool Bool(bool& value) {
