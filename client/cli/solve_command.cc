@@ -8,10 +8,12 @@
 #include <vector>
 
 #include "client/cli/command.h"
+#include "client/cli/drawing.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/option.h"
 #include "client/cli/text.h"
 #include "client/explain/words.h"
+#include "core/problem.h"
 #include "core/solve.h"
 #include "fmt/format.h"
 
@@ -28,6 +30,7 @@ struct SolveOptions {
   std::optional<Interval> kernel, stride, dilation, padding, output_padding;
   std::int64_t most = 10;
   bool uneven = false, invert = false, same = false;
+  std::optional<DrawingTarget> drawing;
 };
 
 // "3" or "1..7".
@@ -58,6 +61,33 @@ std::string Text(Interval range) {
 
 std::string_view NameOf(Operation operation) {
   return operation == Operation::kConv ? "conv" : "conv-transpose";
+}
+
+// Draws an answer, where that was asked for.
+absl::Status DrawAxis(Session& session, const SolveOptions& options, Operation operation,
+                      const Axis& axis) {
+  if (!options.drawing) return absl::OkStatus();
+  ProblemSpec spec;
+  spec.input = {DataType::kInt8, {1, 1, axis.input}, {}};
+  spec.weight = {DataType::kInt8, {1, 1, axis.kernel}, {}};
+  const AxisList padding = {axis.padding_begin, axis.padding_end};
+  if (operation == Operation::kConv) {
+    ConvParameters parameters;
+    parameters.stride = {axis.stride};
+    parameters.dilation = {axis.dilation};
+    parameters.padding = padding;
+    spec.parameters = parameters;
+  } else {
+    ConvTransposeParameters parameters;
+    parameters.stride = {axis.stride};
+    parameters.dilation = {axis.dilation};
+    parameters.padding = padding;
+    parameters.output_padding = {axis.output_padding};
+    spec.parameters = parameters;
+  }
+  const auto problem = MakeProblem(spec, {.max_output_bytes = kNoLimit});
+  if (!problem.ok()) return problem.status();
+  return Draw(session, *options.drawing, {.problem = *problem});
 }
 
 // ---- all parameters between two sizes
@@ -130,25 +160,27 @@ absl::Status SolveSizes(const SolveOptions& options, Session& session) {
   std::ostream& out = session.out();
   const bool text = !session.options().json;
   if (text) out << fmt::format("{} -> {}, best first\n", options.input, *options.output);
+  std::optional<Solution> best;
   for (const Operation operation : {Operation::kConv, Operation::kConvTranspose}) {
     const SolveQuery query = QueryOf(operation, options);
     const absl::StatusOr<Solutions> solutions = Solve(operation, query);
     if (!solutions.ok()) return solutions.status();
+    if (!best && !solutions->best.empty()) best = solutions->best.front();
     if (text) {
       PrintSolutions(out, operation, query, *solutions);
     } else {
       json[operation == Operation::kConv ? "conv" : "conv_transpose"] = JsonOf(*solutions);
     }
   }
-  if (!text) {
-    out << json.dump() << '\n';
-    return absl::OkStatus();
+  if (!text) out << json.dump() << '\n';
+  if (text) {
+    out << "\nBest means: first those that sample exactly like TensorFlow's SAME, then those of "
+           "even "
+           "overlap\n"
+           "(the stride divides the kernel: no checkerboard in a transposed convolution), then the "
+           "smallest.\n";
   }
-  out << "\nBest means: first those that sample exactly like TensorFlow's SAME, then those of even "
-         "overlap\n"
-         "(the stride divides the kernel: no checkerboard in a transposed convolution), then the "
-         "smallest.\n";
-  return absl::OkStatus();
+  return best ? DrawAxis(session, options, best->operation, best->axis) : absl::OkStatus();
 }
 
 // ---- the output padding that restores a size
@@ -187,6 +219,11 @@ absl::Status SolveInverse(const SolveOptions& options, Session& session) {
                                  .padding_end = p->padding});
   if (!inversion.ok()) return inversion.status();
   const Axis& conv = inversion->conv;
+  const auto draw = [&] {
+    return inversion->restoring
+               ? DrawAxis(session, options, Operation::kConvTranspose, *inversion->restoring)
+               : DrawAxis(session, options, Operation::kConv, conv);
+  };
   std::ostream& out = session.out();
   if (session.options().json) {
     Json json = {{"input", conv.input}, {"output", conv.output}};
@@ -195,14 +232,14 @@ absl::Status SolveInverse(const SolveOptions& options, Session& session) {
     json["smallest_input_with_this_output"] = inversion->preimage.min;
     json["largest_input_with_this_output"] = inversion->preimage.max;
     out << json.dump() << '\n';
-    return absl::OkStatus();
+    return draw();
   }
   out << fmt::format("conv            {} -> {}: {}\n", conv.input, conv.output,
                      SizeFormula(Operation::kConv, conv));
   if (!inversion->restoring) {
     out << "conv-transpose  crops everything with this padding: no output padding brings the size "
            "back\n";
-    return absl::OkStatus();
+    return draw();
   }
   Axis back = *inversion->restoring;
   const std::int64_t restoring = back.output_padding;
@@ -225,7 +262,7 @@ absl::Status SolveInverse(const SolveOptions& options, Session& session) {
         inversion->preimage.min, inversion->preimage.max, conv.output);
   }
   out << "It restores the size, not the values.\n";
-  return absl::OkStatus();
+  return draw();
 }
 
 // ---- the padding that is "same"
@@ -237,6 +274,14 @@ absl::Status SolveSame(const SolveOptions& options, Session& session) {
       {.input = options.input, .kernel = p->kernel, .stride = p->stride, .dilation = p->dilation});
   if (!same.ok()) return same.status();
   std::ostream& out = session.out();
+  const std::int64_t begin = same->symmetric.value_or(same->same_upper_begin);
+  const Axis answer = {.input = options.input,
+                       .output = same->wanted_output,
+                       .kernel = p->kernel,
+                       .stride = p->stride,
+                       .dilation = p->dilation,
+                       .padding_begin = begin,
+                       .padding_end = same->symmetric.value_or(same->total - begin)};
   if (session.options().json) {
     const Json json = {
         {"output", same->wanted_output},
@@ -247,7 +292,7 @@ absl::Status SolveSame(const SolveOptions& options, Session& session) {
         {"samples_like_same_upper", same->samples_like_same_upper},
         {"samples_like_same_lower", same->samples_like_same_lower}};
     out << json.dump() << '\n';
-    return absl::OkStatus();
+    return DrawAxis(session, options, Operation::kConv, answer);
   }
   const std::int64_t span = p->dilation * (p->kernel - 1) + 1;
   out << fmt::format("same            ceil({} / {}) = {} outputs\n", options.input, p->stride,
@@ -272,7 +317,7 @@ absl::Status SolveSame(const SolveOptions& options, Session& session) {
         "SAME_LOWER's does\n",
         *same->symmetric);
   }
-  return absl::OkStatus();
+  return DrawAxis(session, options, Operation::kConv, answer);
 }
 
 absl::Status Run(const SolveOptions& options, Session& session) {
@@ -306,6 +351,7 @@ Action Declare(CLI::App& app) {
   app.add_flag("--invert", options->invert,
                "which output padding makes conv-transpose restore --input after conv");
   app.add_flag("--same", options->same, "which padding keeps the size (divided by the stride)");
+  AddDrawOption(app, options->drawing);
   return [options](Session& session) { return Run(*options, session); };
 }
 

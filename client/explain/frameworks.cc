@@ -44,6 +44,10 @@ class Spelling {
       if (zeros && Symmetric()) {
         Option(options, "padding", kBegin, 0);
       } else if (!All(kBegin, 0) || !All(kEnd, 0)) {
+        if (problem_.padding_mode() == PaddingMode::kCircular && !Batched()) {
+          x += ".unsqueeze(0)";  // which circular padding insists on
+          crop = "[0]";
+        }
         x = fmt::format(
             "torch.nn.functional.pad({}, ({}){})", x, TorchPadding(),
             zeros ? "" : fmt::format(", mode='{}'", ModeName("reflect", "replicate", "circular")));

@@ -130,8 +130,8 @@ std::string WayBackLine(const Problem& problem, const AxisDescription& axis) {
         axis.axis.output, axis.restoring_output_padding, axis.axis.input);
   }
   if (sizes.max == 0) return fmt::format("no conv of this padding gives {}", axis.axis.input);
-  return fmt::format("conv of this kernel, stride and padding takes {} to {}", range,
-                     axis.axis.input);
+  return fmt::format("a conv with this kernel, stride and padding gives {1} for inputs of {0}",
+                     range, axis.axis.input);
 }
 
 std::string KernelLine(const Axis& axis) {

@@ -13,12 +13,14 @@ const product = (sizes) => sizes.reduce((a, b) => a * b, 1);
 
 let problem, axes, counts, at, timer = null;
 
+function ownElements(given, sizes) {
+  return given !== null && given.length === start.channels * product(sizes);
+}
+
 // Elements: those that came with the page while the sizes are theirs, otherwise small whole numbers.
 function elementsOf(given, sizes, made) {
-  if (given !== null && given.length === start.channels * product(sizes)) {
-    return (channel, offset) => given[channel * product(sizes) + offset];
-  }
-  return made;
+  if (!ownElements(given, sizes)) return made;
+  return (channel, offset) => given[channel * product(sizes) + offset];
 }
 
 function tensors() {
@@ -116,11 +118,11 @@ function showFacts() {
       count.unused_inputs === 0 ? "Every input reaches an output."
         : `${count.unused_inputs} of ${n} inputs reach no output: ${list(count.unused)}.`,
       count.uncovered_outputs === 0 ? "Every output is reached by an input."
-        : `${count.uncovered_outputs} of ${o} outputs are reached by no input and hold the bias: ${list(count.uncovered)}.`,
+        : `${count.uncovered_outputs} of ${o} outputs are reached by no input and ${start.bias === 0 ? "are 0" : "hold the bias"}: ${list(count.uncovered)}.`,
     ];
     if (conv) {
       facts.push(`An output receives ${count.min_overlap === count.max_overlap ? count.max_overlap : `${count.min_overlap} to ${count.max_overlap}`} of ${k} taps.`,
-        `Inputs of ${count.smallest_input_with_this_output} to ${count.largest_input_with_this_output} give this output size; ` +
+        `Inputs of ${[...new Set([count.smallest_input_with_this_output, count.largest_input_with_this_output])].join(" to ")} give this output size; ` +
         `conv-transpose with output padding ${count.restoring_output_padding} restores ${n}.`);
     } else {
       facts.push(count.even ? `Even overlap: every output phase receives ${count.max_overlap} taps (stride ${s} divides kernel ${k}).`
@@ -182,11 +184,15 @@ function show() {
   });
   const sum = terms.join(" + ") + (count > terms.length ? ` + \u2026 (${count} products)` : "");
   const bias = start.bias !== 0 || count === 0 ? `${count > 0 ? " + " : ""}${start.bias}${start.bias === 0 ? "" : " (bias)"}` : "";
-  element("equation").textContent = `y${bracket(at)} = ${sum}${bias} = ${value}`;
+  element("equation").textContent = `y${bracket(at)} = ` +
+    (count === 0 && start.bias === 0 ? "0 (no input reaches it)" : `${sum}${bias} = ${value}`);
   element("equation").dataset.value = value;
+  const own = start.input === null || (ownElements(start.input, axes.map((axis) => axis.n)) &&
+    ownElements(start.weight, axes.map((axis) => axis.k)));
   const missing = product(axes.map((axis) => axis.k)) * start.channels - count;
   element("pairs-note").textContent = `${count} products; ${missing} taps find no input.` +
-    (count > rows.length ? ` The first ${rows.length} are listed.` : "") + (start.note ? ` ${start.note}` : "");
+    (count > rows.length ? ` The first ${rows.length} are listed.` : "") + (start.note ? ` ${start.note}` : "") +
+    (own ? "" : " Since the sizes were changed, the values are made up.");
   element("pairs-head").innerHTML = "<tr>" + ["input", "weight", "x", "w", "x\u00b7w", "running sum"]
     .map((title) => `<th scope="col">${title}</th>`).join("") + "</tr>";
   element("pairs").innerHTML = rows.join("");
