@@ -105,8 +105,8 @@ SolveQuery QueryOf(Operation operation, const SolveOptions& options) {
 }
 
 std::string_view Sampling(const Solution& solution) {
-  if (solution.samples_like_same_upper) return "SAME, as TensorFlow";
-  return solution.samples_like_same_lower ? "SAME_LOWER, as ONNX" : "-";
+  if (solution.samples_like_same_upper) return "SAME (TensorFlow)";
+  return solution.samples_like_same_lower ? "SAME_LOWER (ONNX)" : "-";
 }
 
 void PrintSolutions(std::ostream& out, Operation operation, const SolveQuery& query,

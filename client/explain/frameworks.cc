@@ -274,13 +274,12 @@ class Spelling {
     if (!Batched()) x = fmt::format("({})[tf.newaxis]", x);
     std::string padding = "'VALID'";
     const bool zeros = problem_.padding_mode() == PaddingMode::kZeros;
-    if (zeros && All(kBegin, 0) && All(kEnd, 0)) {
-      padding = "'VALID'";
-    } else if (zeros && IsSame()) {
+    const bool padded = !All(kBegin, 0) || !All(kEnd, 0);
+    if (padded && zeros && IsSame()) {
       padding = "'SAME'";
-    } else if (zeros && Rank() == 2) {
+    } else if (padded && zeros && Rank() == 2) {
       padding = ExplicitPadding();
-    } else {
+    } else if (padded) {
       x = fmt::format("tf.pad({}, {}{})", x, ExplicitPadding(), zeros ? "" : ", mode='REFLECT'");
     }
     std::string code = fmt::format("tf.nn.convolution({}, {}, strides=[{}], padding={}", x, w,

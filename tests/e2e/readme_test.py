@@ -6,7 +6,7 @@
 A code block whose fence says `sh test`, `python test` or `js test` is run, in a folder that looks like the root of the
 tree, with the server's address in place of the default one. The block after it is the expected output of both streams;
 `...` in it stands for any text, within a line or, alone on a line, for any lines. A block whose fence names a file must
-be that file's text, without its leading comment.
+be that file's text, without its leading comment. A picture that the README shows and a snippet writes must be the same file.
 """
 
 import os
@@ -51,7 +51,8 @@ def main():
     interpreters = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"], "js": ["node", "-e"]}
 
     with open(os.path.join(ROOT, "README.md")) as readme:
-        everything = list(blocks(readme.read()))
+        text = readme.read()
+    everything = list(blocks(text))
     ran, failed = 0, 0
     with tempfile.TemporaryDirectory(prefix="readme-") as folder:
         for name in ("proto", "tests"):
@@ -72,6 +73,12 @@ def main():
             if not good:
                 failed += 1
                 print("README.md:%d: %s\n" % (line, problem))
+        for shown in re.findall(r"^!\[.*\]\((.*)\)$", text, re.MULTILINE):
+            written = os.path.join(folder, os.path.basename(shown))
+            with open(os.path.join(ROOT, shown), "rb") as expected, open(written, "rb") as got:
+                if expected.read() != got.read():
+                    failed += 1
+                    print("README.md: %s is not what its command writes" % shown)
     print("README.md: %d snippets, %d failed" % (ran, failed))
     return 1 if failed or not ran else 0
 
