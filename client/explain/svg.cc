@@ -66,7 +66,8 @@ class Drawing {
     const AxisPicture& columns = pictures_.back();
     const int top = kMargin + 58;
     const int left_width = static_cast<int>(columns.source.size()) * kCell;
-    const int right = kMargin + left_width + kBetween;
+    const bool conv = request_.problem.operation() == Operation::kConv;
+    const int right = kMargin + std::max(left_width, conv ? 0 : 270) + kBetween;  // room for labels
     int y = top;
     if (request_.problem.axes().size() == 3) {
       for (const SourceCell& slice : pictures_[0].source) {
@@ -85,17 +86,14 @@ class Drawing {
     const int arrow_y = output_top + kCell / 2;
     body_ += fmt::format("<path class=\"arrow\" d=\"M{} {}h30m-8 -6l8 6l-8 6\"/>\n",
                          right - kBetween + 20, arrow_y);
-    const bool conv = request_.problem.operation() == Operation::kConv;
     Text(kMargin, top - 14, conv ? "input" : "input, as the equal direct convolution sees it",
          "label");
-    const int output_label = std::max(right, kMargin + (conv ? 60 : 330));
-    Text(output_label, top - 14, "output and its taps", "label");
-    int width =
-        std::max(right + static_cast<int>(columns.output.size()) * kCell, output_label + 130);
+    Text(right, top - 14, "output and its taps", "label");
+    int width = std::max(right + static_cast<int>(columns.output.size()) * kCell, right + 130);
     int bottom = std::max(y, right_bottom) + 24;
     DrawLegend(bottom);
     bottom += 8;
-    width = std::max({width, static_cast<int>(title.size()) * 8 + kMargin, 480}) + kMargin;
+    width = std::max({width, static_cast<int>(title.size()) * 9 + kMargin, 480}) + kMargin;
     return fmt::format(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" viewBox=\"0 0 {0} {1}\" "
         "width=\"{0}\" height=\"{1}\" aria-labelledby=\"title desc\">\n<title "
