@@ -75,6 +75,15 @@ TEST(ConvctlExplain, NeedsNoValues) {
   EXPECT_THAT(names.out, HasSubstr("... (135 more products)"));
 }
 
+TEST(ConvctlExplain, ListsABoundedPartOf4096Channels) {
+  const json parsed = Embedded({"explain", "conv", "--input-shape", "1,4096,3,3", "--weight-shape",
+                                "8,4096,3,3", "--padding", "1", "--at", "0,7,0,0", "--json"})
+                          .json();
+  EXPECT_EQ(parsed["truncated"], true);
+  EXPECT_EQ(parsed["contributions"].size(), 4096u);
+  EXPECT_EQ(parsed["padded_taps"], 4096 * 5);
+}
+
 TEST(ConvctlExplain, NamesTheIndexThatIsOutside) {
   const Outcome outside = Embedded(Ones("0,0,8,0"));
   EXPECT_EQ(outside.exit_code, 3);
