@@ -46,8 +46,7 @@ enum DataType : int;
 enum TensorEncoding : int;
 }  // namespace v1
 
-// --- Types and parameters
-// -------------------------------------------------------------------------
+// Types and parameters.
 
 DataType FromProto(v1::DataType type);
 v1::DataType ToProto(DataType type);
@@ -57,8 +56,7 @@ ConvTransposeParameters FromProto(const v1::ConvTransposeParameters& message);
 v1::ConvParameters ToProto(const ConvParameters& parameters);
 v1::ConvTransposeParameters ToProto(const ConvTransposeParameters& parameters);
 
-// --- Tensors
-// --------------------------------------------------------------------------------------
+// Tensors.
 
 // How elements travel: as raw bytes (`data`) or as numbers (`values`).
 enum class TensorEncoding : int { kUnspecified = 0, kData = 1, kValues = 2 };
@@ -74,8 +72,7 @@ absl::StatusOr<Tensor> FromProto(const v1::Tensor& message, std::string_view fie
 // they are aligned for the type; otherwise of a copy, which `storage` then owns.
 TensorView AlignedView(DataType type, Shape shape, std::string_view bytes, Tensor& storage);
 
-// --- Requests
-// -------------------------------------------------------------------------------------
+// Requests.
 
 // What a request asks for: the arguments of MakeProblem.
 struct DecodedProblem {
@@ -135,8 +132,7 @@ v1::ExplainRequest ToExplainRequest(const ProblemSpec& spec,
                                     absl::Span<const std::int64_t> output_index,
                                     const ExplainOperands& operands = {});
 
-// --- Responses
-// ------------------------------------------------------------------------------------
+// Responses.
 
 Execution FromProto(const v1::Execution& message);
 v1::Execution ToProto(const Execution& execution);
