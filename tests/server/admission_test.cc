@@ -1,6 +1,9 @@
 #include "server/admission.h"
 
+#include <atomic>
+#include <future>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -17,6 +20,13 @@ using ::testing::IsEmpty;
 // Requests named by number, and what they were told.
 class AdmissionTest : public ::testing::Test {
  protected:
+  // No place may end while it waits.
+  void TearDown() override {
+    for (const auto& place : places_) {
+      if (place) admission_.Withdraw(*place);
+    }
+  }
+
   absl::Status Enter(int name) {
     places_[name] = std::make_unique<Admission::Place>(admission_);
     return admission_.Enter(*places_[name]);
@@ -117,6 +127,39 @@ TEST_F(AdmissionTest, OnceClosedItFinishesWhatItHasAndTakesNothingNew) {
   EXPECT_FALSE(admission_.WaitUntilEmpty(std::chrono::steady_clock::now()));
   Leave(1);
   EXPECT_TRUE(admission_.WaitUntilEmpty(std::chrono::steady_clock::now()));
+}
+
+TEST(AdmissionStorm, KeepsItsBoundsAndTellsEachRequestOnce) {
+  constexpr int kThreads = 8;
+  constexpr int kRounds = 2000;
+  constexpr std::int64_t kBytes = 1000;
+  Admission admission({.memory_bytes = kBytes, .requests = kThreads - 1});
+  std::atomic<std::int64_t> held = 0;
+  std::atomic<int> served = 0;
+  const auto caller = [&](int thread) {
+    for (int round = 0; round < kRounds; ++round) {
+      Admission::Place place(admission);
+      if (!admission.Enter(place).ok()) continue;
+      const std::int64_t bytes = (thread * 131 + round * 17) % kBytes + 1;
+      std::promise<absl::Status> told;  // set twice, it throws
+      const auto granted =
+          admission.Reserve(place, bytes, [&](absl::Status status) { told.set_value(status); });
+      ASSERT_TRUE(granted.ok());
+      if (!*granted) {
+        if (round % 3 == 0) admission.Withdraw(place);
+        if (!told.get_future().get().ok()) continue;
+      }
+      EXPECT_LE(held += bytes, kBytes);
+      ++served;
+      held -= bytes;
+      admission.Answer(place);
+    }
+  };
+  std::vector<std::thread> callers;
+  for (int thread = 0; thread < kThreads; ++thread) callers.emplace_back(caller, thread);
+  for (std::thread& thread : callers) thread.join();
+  EXPECT_GT(served, 0);
+  EXPECT_TRUE(admission.WaitUntilEmpty(std::chrono::steady_clock::now()));
 }
 
 }  // namespace
