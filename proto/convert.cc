@@ -169,25 +169,6 @@ DecodedProblem WithoutOperation() {
   return decoded;
 }
 
-template <typename Request, typename Parameters>
-Request MakeRequest(const Operands& operands, const Parameters& parameters, DataType output_type) {
-  Request request;
-  *request.mutable_input() = ToProto(operands.input);
-  *request.mutable_weight() = ToProto(operands.weight);
-  if (operands.bias) *request.mutable_bias() = ToProto(*operands.bias);
-  *request.mutable_parameters() = ToProto(parameters);
-  request.set_output_type(ToProto(output_type));
-  return request;
-}
-
-v1::Tensor TensorOf(const TensorSpec& spec, const std::optional<TensorView>& elements) {
-  if (elements) return ToProto(*elements);
-  v1::Tensor message;
-  message.set_data_type(ToProto(spec.data_type));
-  Assign(spec.shape, message.mutable_shape());
-  return message;
-}
-
 }  // namespace
 
 DataType FromProto(v1::DataType type) { return Recast<DataType>(type); }
@@ -363,52 +344,6 @@ DecodedOperands::DecodedOperands(const v1::ExplainRequest& message) {
   } else {
     Decode(message.conv_transpose(), false);
   }
-}
-
-v1::ConvRequest ToProto(const Operands& operands, const ConvParameters& parameters,
-                        DataType output_type) {
-  return MakeRequest<v1::ConvRequest>(operands, parameters, output_type);
-}
-
-v1::ConvTransposeRequest ToProto(const Operands& operands,
-                                 const ConvTransposeParameters& parameters, DataType output_type) {
-  return MakeRequest<v1::ConvTransposeRequest>(operands, parameters, output_type);
-}
-
-v1::DescribeRequest ToDescribeRequest(const ProblemSpec& spec) {
-  v1::DescribeRequest request;
-  Assign(spec.input.shape, request.mutable_input_shape());
-  Assign(spec.weight.shape, request.mutable_weight_shape());
-  if (spec.bias) Assign(spec.bias->shape, request.mutable_bias_shape());
-  request.set_input_type(ToProto(spec.input.data_type));
-  request.set_weight_type(ToProto(spec.weight.data_type));
-  request.set_output_type(ToProto(spec.output_type));
-  if (const auto* conv = std::get_if<ConvParameters>(&spec.parameters)) {
-    *request.mutable_conv() = ToProto(*conv);
-  } else {
-    *request.mutable_conv_transpose() = ToProto(std::get<ConvTransposeParameters>(spec.parameters));
-  }
-  return request;
-}
-
-v1::ExplainRequest ToExplainRequest(const ProblemSpec& spec,
-                                    absl::Span<const std::int64_t> output_index,
-                                    const ExplainOperands& operands) {
-  v1::ExplainRequest request;
-  const auto fill = [&](auto* operation, const auto& parameters) {
-    *operation->mutable_input() = TensorOf(spec.input, operands.input);
-    *operation->mutable_weight() = TensorOf(spec.weight, operands.weight);
-    if (spec.bias) *operation->mutable_bias() = TensorOf(*spec.bias, operands.bias);
-    *operation->mutable_parameters() = ToProto(parameters);
-    operation->set_output_type(ToProto(spec.output_type));
-  };
-  if (const auto* conv = std::get_if<ConvParameters>(&spec.parameters)) {
-    fill(request.mutable_conv(), *conv);
-  } else {
-    fill(request.mutable_conv_transpose(), std::get<ConvTransposeParameters>(spec.parameters));
-  }
-  Assign(output_index, request.mutable_output_index());
-  return request;
 }
 
 }  // namespace convserve
