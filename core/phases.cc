@@ -8,11 +8,6 @@
 namespace convserve {
 namespace {
 
-std::int64_t FloorDivide(std::int64_t a, std::int64_t b) {
-  const std::int64_t quotient = a / b;
-  return quotient - ((a % b != 0 && (a < 0) != (b < 0)) ? 1 : 0);
-}
-
 // Leaves out taps that lie outside [0, input) for every output of the phase. Coordinates are
 // monotonic in the tap, so what remains is an interval.
 void TrimPaddedTaps(std::int64_t input, Phase& phase) {

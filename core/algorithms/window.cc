@@ -9,10 +9,6 @@
 namespace convserve {
 namespace {
 
-std::int64_t FloorDivide(std::int64_t a, std::int64_t b) {
-  return a / b - ((a % b != 0 && (a < 0) != (b < 0)) ? 1 : 0);
-}
-
 std::int64_t TapCoordinate(const Phase& phase, std::int64_t tap) {
   return phase.first_input + tap * phase.tap_step;
 }
