@@ -91,6 +91,13 @@ bool Admission::WaitUntilEmpty(std::chrono::steady_clock::time_point deadline) {
   return left_.wait_until(lock, deadline, [this] { return places_ == 0; });
 }
 
+Admission::Usage Admission::usage() const {
+  const std::lock_guard lock(mutex_);
+  return {.requests = unanswered_,
+          .waiting = static_cast<std::int64_t>(waiting_.size()),
+          .bytes = held_};
+}
+
 void Admission::Leave(Place& place) {
   if (!place.entered_) return;
   std::list<Waiter> granted;

@@ -28,6 +28,13 @@ class Admission {
     std::int64_t requests = 0;
   };
 
+  // What is held at a moment.
+  struct Usage {
+    std::int64_t requests = 0;  // accepted and not yet answered
+    std::int64_t waiting = 0;   // of these, for memory
+    std::int64_t bytes = 0;
+  };
+
   // Told once that the bytes are there (OK), or CANCELLED after Withdraw. Must not throw.
   using Ready = std::function<void(absl::Status)>;
 
@@ -74,6 +81,8 @@ class Admission {
   // Whether all places have ended before `deadline`.
   bool WaitUntilEmpty(std::chrono::steady_clock::time_point deadline);
 
+  Usage usage() const;
+
  private:
   struct Waiter {
     Place* place;
@@ -88,7 +97,7 @@ class Admission {
   void Grant(std::list<Waiter>& granted);
 
   const Limits limits_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable left_;
   bool closed_ = false;
   std::int64_t places_ = 0;

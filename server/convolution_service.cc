@@ -10,6 +10,7 @@
 #include "fmt/format.h"
 #include "grpcpp/grpcpp.h"
 #include "proto/status.h"
+#include "server/request_id.h"
 
 namespace convserve {
 namespace {
@@ -32,8 +33,10 @@ absl::Status Guarded(Step&& step) {
   }
 }
 
-double Milliseconds(std::chrono::nanoseconds duration) {
-  return std::chrono::duration<double, std::milli>(duration).count();
+std::string IdOf(const grpc::CallbackServerContext& context) {
+  const auto given = context.client_metadata().find(kRequestIdKey);
+  if (given == context.client_metadata().end()) return RequestId("");
+  return RequestId({given->second.data(), given->second.size()});
 }
 
 }  // namespace
@@ -54,9 +57,11 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
         context_(*context),
         request_(*request),
         response_(*response),
+        id_(IdOf(*context)),
         place_(service.admission_) {}
 
   void Start() {
+    for (CallObserver* observer : service_.observers_) observer->Started(method_);
     const absl::Status status = Guarded([this] {
       absl::Status entered = service_.admission_.Enter(place_);
       if (entered.ok() && !kInline) service_.arena_.enqueue([this] { Prepare(); });
@@ -104,6 +109,7 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
   }
 
   void Run() {
+    computing_since_ = Clock::now();
     Done(Guarded([this] {
       if (stop_.stop_requested()) return Stopped();
       absl::Status status;
@@ -117,8 +123,9 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
 
   void Done(absl::Status status) {
     if (status.code() == absl::StatusCode::kCancelled) status = Stopped();
-    const absl::Status logged = Guarded([&] {
-      Log(status);
+    const absl::Status told = Guarded([&] {
+      Tell(status);
+      context_.AddTrailingMetadata(kRequestIdKey, id_);
       if (const auto delay = RetryDelayOf(status)) {
         context_.AddTrailingMetadata("grpc-retry-pushback-ms", fmt::format("{}", delay->count()));
       } else if (status.code() == absl::StatusCode::kResourceExhausted) {
@@ -129,7 +136,7 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
       return absl::OkStatus();
     });
     grpc::Status sent(static_cast<grpc::StatusCode>(status.code()), "");
-    if (logged.ok()) {
+    if (told.ok()) {
       (void)Guarded([&] {
         sent = ToGrpc(status);
         return absl::OkStatus();
@@ -146,24 +153,21 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
     return absl::CancelledError("the caller gave up");
   }
 
-  void Log(const absl::Status& status) const {
-    const auto level =
-        status.code() == absl::StatusCode::kInternal ? spdlog::level::err : spdlog::level::info;
-    if (!service_.log_->should_log(level)) return;
-    const std::string code = absl::StatusCodeToString(status.code());
-    const double total = Milliseconds(Clock::now() - arrival_);
-    std::string what = work_ ? work_->plan.ToString() : "";
-    if constexpr (requires { response_.execution(); }) {
-      if (status.ok()) {
-        const auto& execution = response_.execution();
-        what += fmt::format(", queued {:.3f} ms, computed {:.3f} ms",
-                            static_cast<double>(execution.queue_nanoseconds()) / 1e6,
-                            static_cast<double>(execution.compute_nanoseconds()) / 1e6);
-      }
-    }
-    if (!status.ok())
-      what += fmt::format("{}{:?}", what.empty() ? "" : ": ", std::string(status.message()));
-    service_.log_->log(level, "{} {} {:.3f} ms {} {}", method_, code, total, context_.peer(), what);
+  void Tell(const absl::Status& status) const {
+    const Clock::time_point now = Clock::now();
+    const std::string peer = context_.peer();
+    const CallRecord record{
+        .method = method_,
+        .request_id = id_,
+        .peer = peer,
+        .status = status,
+        .plan = work_ ? &work_->plan : nullptr,
+        .whole = now - arrival_,
+        .queued = computing_since_.value_or(now) - arrival_,
+        .computed = now - computing_since_.value_or(now),
+        .request_bytes = static_cast<std::int64_t>(request_.ByteSizeLong()),
+        .response_bytes = status.ok() ? static_cast<std::int64_t>(response_.ByteSizeLong()) : 0};
+    for (CallObserver* observer : service_.observers_) observer->Finished(record);
   }
 
   ConvolutionService& service_;
@@ -171,7 +175,9 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
   grpc::CallbackServerContext& context_;
   const Request& request_;
   Response& response_;
+  const std::string id_;
   const Clock::time_point arrival_ = Clock::now();
+  std::optional<Clock::time_point> computing_since_;
   std::stop_source stop_;
   std::optional<Work> work_;
   Admission::Place place_;
@@ -179,7 +185,7 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
 
 ConvolutionService::ConvolutionService(Options options)
     : handler_(std::move(options.handler)),
-      log_(std::move(options.log)),
+      observers_(std::move(options.observers)),
       admission_(options.admission),
       arena_(options.threads, /*reserved_for_masters=*/0) {
   arena_.initialize();

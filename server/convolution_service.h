@@ -8,11 +8,12 @@
 
 #include <chrono>
 #include <memory>
+#include <vector>
 
 #include "convserve/v1/convolution.grpc.pb.h"
 #include "server/admission.h"
+#include "server/call_record.h"
 #include "server/handler.h"
-#include "spdlog/logger.h"
 #include "tbb/task_arena.h"
 
 namespace convserve {
@@ -23,7 +24,8 @@ class ConvolutionService final : public v1::ConvolutionService::CallbackService 
     Handler::Options handler;
     Admission::Limits admission;
     int threads = 1;
-    std::shared_ptr<spdlog::logger> log;
+    // Told of every call, in this order; they outlive the service.
+    std::vector<CallObserver*> observers = {};
   };
 
   explicit ConvolutionService(Options options);
@@ -47,6 +49,8 @@ class ConvolutionService final : public v1::ConvolutionService::CallbackService 
   // Refuses further requests, then waits for those accepted; false when some remain at `deadline`.
   bool Drain(std::chrono::steady_clock::time_point deadline);
 
+  Admission::Usage usage() const { return admission_.usage(); }
+
  private:
   template <typename Request, typename Response>
   class Call;
@@ -56,7 +60,7 @@ class ConvolutionService final : public v1::ConvolutionService::CallbackService 
                                   const Request* request, Response* response);
 
   const Handler handler_;
-  const std::shared_ptr<spdlog::logger> log_;
+  const std::vector<CallObserver*> observers_;
   Admission admission_;
   tbb::task_arena arena_;
 };

@@ -124,6 +124,10 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
       "Least severity that is logged (to standard error): trace, debug, info, warning, error, "
       "critical, off")
       ->type_name("LEVEL");
+  add("log-format", server.log_format, "Form of log lines: text or json")->type_name("FORMAT");
+  add("log-sample", server.log_sample,
+      "Share of the successful calls that is logged, 0 to 1; failed ones all are")
+      ->type_name("SHARE");
   app.config_formatter(std::make_shared<WeakFile>(std::move(known)));
 
   try {

@@ -17,10 +17,11 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "server/access_log.h"
 #include "server/convolution_service.h"
 #include "server/listen.h"
+#include "server/log.h"
 #include "server/machine.h"
-#include "spdlog/sinks/stdout_sinks.h"
 #include "tbb/global_control.h"
 
 namespace convserve {
@@ -51,21 +52,11 @@ absl::Status CheckRanges(const ServerOptions& options) {
   }
   if (options.memory_limit < 0) return Out("--memory-limit", "at least 0", options.memory_limit);
   if (options.max_requests < 1) return Out("--max-requests", "at least 1", options.max_requests);
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::shared_ptr<spdlog::logger>> MakeLogger(const std::string& level) {
-  const auto parsed = spdlog::level::from_str(level);
-  if (parsed == spdlog::level::off && level != "off") {
-    return absl::InvalidArgumentError(fmt::format(
-        "--log-level: expected trace, debug, info, warning, error, critical or off, got {}",
-        level));
+  if (!(options.log_sample >= 0 && options.log_sample <= 1)) {
+    return absl::InvalidArgumentError(
+        fmt::format("--log-sample: expected 0 to 1, got {}", options.log_sample));
   }
-  auto log = std::make_shared<spdlog::logger>("convserve",
-                                              std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  log->set_level(parsed);
-  log->flush_on(spdlog::level::info);
-  return log;
+  return absl::OkStatus();
 }
 
 // Honours CONVSERVE_ISA; core reads CONVSERVE_ALGORITHM.
@@ -117,10 +108,10 @@ ServerOptions Resolve(ServerOptions options) {
 }  // namespace
 
 struct Server::Parts {
-  explicit Parts(const ServerOptions& resolved, std::string algorithm,
-                 std::shared_ptr<spdlog::logger> logger)
+  explicit Parts(const ServerOptions& resolved, std::string algorithm, std::unique_ptr<Log> events)
       : options(resolved),
-        log(std::move(logger)),
+        log(std::move(events)),
+        access_log(*log, options.log_sample),
         parallelism(tbb::global_control::max_allowed_parallelism,
                     static_cast<std::size_t>(std::max(options.threads, Processors()) + 1)),
         service(
@@ -129,10 +120,11 @@ struct Server::Parts {
                          .algorithm = std::move(algorithm)},
              .admission = {.memory_bytes = options.memory_limit, .requests = options.max_requests},
              .threads = options.threads,
-             .log = log}) {}
+             .observers = {&access_log}}) {}
 
   const ServerOptions options;
-  const std::shared_ptr<spdlog::logger> log;
+  const std::unique_ptr<Log> log;
+  AccessLog access_log;
   // More threads than processors are granted too.
   const tbb::global_control parallelism;
   ConvolutionService service;
@@ -147,7 +139,7 @@ struct Server::Parts {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& requested) {
   if (const absl::Status status = CheckRanges(requested); !status.ok()) return status;
-  auto log = MakeLogger(requested.log_level);
+  auto log = Log::Make({.level = requested.log_level, .format = requested.log_format});
   if (!log.ok()) return log.status();
   auto algorithm = ForcedAlgorithm();
   if (!algorithm.ok()) return algorithm.status();
@@ -158,7 +150,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& reque
 
   SetUpGrpcOnce();
   const ServerOptions options = Resolve(requested);
-  auto parts = std::make_unique<Parts>(options, *algorithm, *log);
+  auto parts = std::make_unique<Parts>(options, *algorithm, *std::move(log));
   grpc::ServerBuilder builder;
   Configure(builder, options);
   builder.RegisterService(&parts->service);
@@ -176,12 +168,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& reque
   }
   parts->server->GetHealthCheckService()->SetServingStatus(
       v1::ConvolutionService::service_full_name(), true);
-  parts->log->info(
-      "serving on {}; instruction set {}, {} threads, algorithm {}, messages up to {} bytes, {} "
-      "multiply-adds a request, {} requests and {} bytes at a time",
-      fmt::join(parts->addresses, ", "), InstructionSet(), options.threads,
-      algorithm->empty() ? "by plan" : *algorithm, options.max_message_bytes,
-      options.max_multiply_adds, options.max_requests, options.memory_limit);
+  parts->log->Write(Severity::kInfo, "serving",
+                    {{"addresses", fmt::format("{}", fmt::join(parts->addresses, ","))},
+                     {"instruction_set", InstructionSet()},
+                     {"threads", options.threads},
+                     {"algorithm", algorithm->empty() ? "by plan" : *algorithm},
+                     {"max_message_bytes", options.max_message_bytes},
+                     {"max_multiply_adds", options.max_multiply_adds},
+                     {"max_requests", options.max_requests},
+                     {"memory_limit", options.memory_limit}});
   return std::unique_ptr<Server>(new Server(std::move(parts)));
 }
 
@@ -201,16 +196,17 @@ std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
 
 void Server::Shutdown(std::chrono::milliseconds drain) {
   std::call_once(parts_->shut_down, [&] {
-    parts_->log->info("shutting down, accepted requests have {} ms to finish", drain.count());
+    parts_->log->Write(Severity::kInfo, "draining", {{"drain_ms", drain.count()}});
     parts_->server->GetHealthCheckService()->Shutdown();
     const bool finished = parts_->service.Drain(std::chrono::steady_clock::now() + drain);
-    if (!finished) parts_->log->warn("the time to finish is over, cancelling what remains");
+    if (!finished)
+      parts_->log->Write(Severity::kWarning, "cancelling", {{"drain_ms", drain.count()}});
     const auto last_calls = finished ? kLastCalls : std::chrono::milliseconds(0);
     parts_->server->Shutdown(std::chrono::system_clock::now() + last_calls);
     parts_->server->Wait();
     // Cancelled requests end when their kernels notice.
     parts_->service.Drain(std::chrono::steady_clock::time_point::max());
-    parts_->log->info("stopped");
+    parts_->log->Write(Severity::kInfo, "stopped");
     const std::lock_guard lock(parts_->mutex);
     parts_->has_ended = true;
     parts_->ended.notify_all();

@@ -44,8 +44,12 @@ struct ServerOptions {
   // Requests that are accepted at a time, computing or waiting; further ones are refused at once.
   int max_requests = 256;
 
-  // "trace", "debug", "info", "warning", "error", "critical" or "off"; to standard error.
+  // What is logged to standard error: the least severity ("trace", "debug", "info", "warning",
+  // "error", "critical" or "off"), the form ("text" or "json"), and of the calls that succeed the
+  // share, 0 to 1; those that fail are all logged.
   std::string log_level = "off";
+  std::string log_format = "text";
+  double log_sample = 1;
 };
 
 class Server {

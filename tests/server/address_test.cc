@@ -110,6 +110,8 @@ TEST(Start, RefusesOptionsOutOfTheirRange) {
            Row{"--memory-limit", {.memory_limit = -1}},
            Row{"--max-requests", {.max_requests = 0}},
            Row{"--log-level", {.log_level = "loud"}},
+           Row{"--log-format", {.log_format = "xml"}},
+           Row{"--log-sample", {.log_sample = 1.5}},
        }) {
     EXPECT_EQ(CodeOf(row.options), absl::StatusCode::kInvalidArgument) << row.option;
     EXPECT_THAT(MessageOf(row.options), HasSubstr(row.option));

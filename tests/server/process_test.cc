@@ -33,8 +33,8 @@ TEST_F(ProcessTest, EitherSignalStopsAnIdleServerWithZero) {
   child_.Signal(SIGINT);
   EXPECT_EQ(child_.Wait(), 0);
   EXPECT_THAT(child_.ReadErrors(),
-              AllOf(HasSubstr("serving on 127.0.0.1:"), HasSubstr("instruction set"),
-                    HasSubstr("threads"), HasSubstr("stopped")));
+              AllOf(HasSubstr("serving addresses=127.0.0.1:"), HasSubstr("instruction_set="),
+                    HasSubstr("threads="), HasSubstr("stopped")));
 }
 
 TEST_F(ProcessTest, SigtermLetsAnAcceptedRequestFinishAndEndsWithZero) {
@@ -42,7 +42,7 @@ TEST_F(ProcessTest, SigtermLetsAnAcceptedRequestFinishAndEndsWithZero) {
   child_.Signal(SIGTERM);
   EXPECT_TRUE(request.Wait().ok());
   EXPECT_EQ(child_.Wait(), 0);
-  EXPECT_THAT(child_.ReadErrors(), HasSubstr("Conv OK"));
+  EXPECT_THAT(child_.ReadErrors(), HasSubstr("method=Conv code=OK"));
 }
 
 TEST_F(ProcessTest, ASecondSignalEndsAtOnce) {
