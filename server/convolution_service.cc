@@ -39,14 +39,40 @@ std::string IdOf(const grpc::CallbackServerContext& context) {
   return RequestId({given->second.data(), given->second.size()});
 }
 
+// Below both, computing takes a few microseconds, less than handing it over.
+constexpr std::int64_t kTinyMultiplyAdds = std::int64_t{1} << 16;
+constexpr std::int64_t kTinyBytes = std::int64_t{1} << 16;
+
+// Numbers that checking a request looks at one by one; more than this take too long for a reaction.
+constexpr int kFewValues = 4096;
+
+int Values(const v1::DescribeRequest&) { return 0; }
+
+template <typename Request>
+int Values(const Request& request) {
+  if constexpr (std::is_same_v<Request, v1::ExplainRequest>) {
+    return Values(request.conv()) + Values(request.conv_transpose());
+  } else {
+    return request.input().values_size() + request.weight().values_size() +
+           request.bias().values_size();
+  }
+}
+
+Clock::time_point DeadlineOf(const grpc::CallbackServerContext& context) {
+  constexpr std::chrono::hours kNever(24 * 365);
+  const auto left = context.deadline() - std::chrono::system_clock::now();
+  return left > kNever ? Clock::time_point::max() : Clock::now() + left;
+}
+
 }  // namespace
 
 // One call, from its arrival to OnDone:
 //
-//   Start (gRPC thread) -> Prepare (arena) -> [waits for bytes] -> Run (arena) -> Done
+//   Start, Prepare (gRPC thread) -> [waits for its turn] -> Run (an arena) -> Done
 //
 // Each stage either passes the call on or calls Done, as the last thing it does with `this`: after
-// that the call may be gone at any moment.
+// that the call may be gone at any moment. Checking many numbers moves Prepare to an arena; a tiny
+// request is run in the reaction.
 template <typename Request, typename Response>
 class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
  public:
@@ -62,13 +88,14 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
 
   void Start() {
     for (CallObserver* observer : service_.observers_) observer->Started(method_);
-    const absl::Status status = Guarded([this] {
+    const bool fast = Values(request_) <= kFewValues;
+    const absl::Status status = Guarded([&] {
       absl::Status entered = service_.admission_.Enter(place_);
-      if (entered.ok() && !kInline) service_.arena_.enqueue([this] { Prepare(); });
+      if (entered.ok() && !fast) service_.express_.enqueue([this] { Prepare(); });
       return entered;
     });
     if (!status.ok()) return Done(status);
-    if constexpr (kInline) Prepare();
+    if (fast) Prepare();
   }
 
   void OnCancel() override {
@@ -79,32 +106,49 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
   void OnDone() override { delete this; }
 
  private:
-  static constexpr bool kInline = std::is_same_v<Request, v1::DescribeRequest>;
+  static constexpr bool kDescribes = std::is_same_v<Request, v1::DescribeRequest>;
+  static constexpr bool kConvolves = requires(const Response& r) { r.execution(); };
 
   void Prepare() {
-    bool granted = false;
+    std::optional<Admission::Lane> lane;
     const absl::Status status = Guarded([&] {
       if (stop_.stop_requested()) return Stopped();
       auto work = service_.handler_.Prepare(request_);
       if (!work.ok()) return work.status();
-      const std::int64_t bytes = work->bytes;
       work_.emplace(*std::move(work));
-      const auto reserved = service_.admission_.Reserve(
-          place_, bytes, [this](absl::Status ready) { Resume(std::move(ready)); });
-      granted = reserved.ok() && *reserved;
-      return reserved.status();
+      auto granted = service_.admission_.Reserve(place_, DemandOfWork(),
+                                                 [this](absl::StatusOr<Admission::Lane> ready) {
+                                                   if (ready.ok()) return Go(*ready);
+                                                   Done(ready.status());
+                                                 });
+      if (granted.ok()) lane = *granted;
+      return granted.status();
     });
     if (!status.ok()) return Done(status);
-    if (granted) Run();
+    if (lane) Go(*lane);
   }
 
-  void Resume(absl::Status status) {
-    if (status.ok()) {
-      status = Guarded([this] {
-        service_.arena_.enqueue([this] { Run(); });
-        return absl::OkStatus();
-      });
+  Admission::Demand DemandOfWork() const {
+    Admission::Demand demand{.message_bytes = work_->message_bytes,
+                             .further_bytes = work_->bytes - work_->message_bytes,
+                             .deadline = DeadlineOf(context_)};
+    if constexpr (kConvolves) {
+      demand.estimate = service_.times_.Estimate(work_->plan);
+      demand.tiny =
+          work_->plan.problem().multiply_adds() <= kTinyMultiplyAdds && work_->bytes <= kTinyBytes;
     }
+    demand.tiny = demand.tiny || kDescribes;
+    return demand;
+  }
+
+  void Go(Admission::Lane lane) {
+    if (lane == Admission::Lane::kTiny) return Run();
+    const absl::Status status = Guarded([&] {
+      tbb::task_arena& arena =
+          lane == Admission::Lane::kExpress ? service_.express_ : service_.arena_;
+      arena.enqueue([this] { Run(); });
+      return absl::OkStatus();
+    });
     if (!status.ok()) Done(status);
   }
 
@@ -117,6 +161,8 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
       tbb::this_task_arena::isolate([&] {
         status = service_.handler_.Run(*work_, request_, {arrival_, stop_.get_token()}, response_);
       });
+      if (kConvolves && status.ok())
+        service_.times_.Learn(work_->plan, Clock::now() - *computing_since_);
       return status;
     }));
   }
@@ -187,8 +233,10 @@ ConvolutionService::ConvolutionService(Options options)
     : handler_(std::move(options.handler)),
       observers_(std::move(options.observers)),
       admission_(options.admission),
-      arena_(options.threads, /*reserved_for_masters=*/0) {
+      arena_(options.threads, /*reserved_for_masters=*/0),
+      express_(options.admission.express_slots, /*reserved_for_masters=*/0) {
   arena_.initialize();
+  express_.initialize();
 }
 
 ConvolutionService::~ConvolutionService() = default;

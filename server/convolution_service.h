@@ -1,7 +1,9 @@
 // The edge to gRPC: threads, cancellation, deadlines, the one catch, and the crossing of statuses.
 //
-// Reactions run on gRPC's few threads and only hand over; every request is computed in this
-// service's own oneTBB arena. A Describe, a matter of microseconds, is answered in the reaction.
+// Reactions run on gRPC's few threads. They check a request and hand it over; it is computed, in
+// its turn (server/admission.h), in one of two oneTBB arenas of this service: the large one, whose
+// threads help each other, or a small one for short requests while long ones hold the large one.
+// What is a matter of microseconds, a Describe or a tiny convolution, is answered in the reaction.
 // The reactor of a call owns all of its state, finishes exactly once and ends in OnDone.
 #ifndef CONVSERVE_SERVER_CONVOLUTION_SERVICE_H_
 #define CONVSERVE_SERVER_CONVOLUTION_SERVICE_H_
@@ -13,6 +15,7 @@
 #include "convserve/v1/convolution.grpc.pb.h"
 #include "server/admission.h"
 #include "server/call_record.h"
+#include "server/compute_times.h"
 #include "server/handler.h"
 #include "tbb/task_arena.h"
 
@@ -62,7 +65,9 @@ class ConvolutionService final : public v1::ConvolutionService::CallbackService 
   const Handler handler_;
   const std::vector<CallObserver*> observers_;
   Admission admission_;
+  ComputeTimes times_;
   tbb::task_arena arena_;
+  tbb::task_arena express_;
 };
 
 }  // namespace convserve

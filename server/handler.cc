@@ -121,7 +121,7 @@ absl::StatusOr<Work> Handler::PrepareTensors(const Request& request) const {
   std::int64_t bytes = RequestBytes(request) + encoded;
   if (as_values) bytes += problem.output_bytes();
   bytes = SaturatingAdd(bytes, plan->workspace_bytes());
-  return Work{*std::move(plan), bytes};
+  return Work{*std::move(plan), bytes, static_cast<std::int64_t>(request.ByteSizeLong())};
 }
 
 absl::StatusOr<Work> Handler::Prepare(const v1::ConvRequest& request) const {
@@ -135,7 +135,7 @@ absl::StatusOr<Work> Handler::Prepare(const v1::ConvTransposeRequest& request) c
 absl::StatusOr<Work> Handler::Prepare(const v1::DescribeRequest& request) const {
   auto plan = PlanOf(request);
   if (!plan.ok()) return plan.status();
-  return Work{*std::move(plan), 0};
+  return Work{*std::move(plan), 0, 0};
 }
 
 absl::StatusOr<Work> Handler::Prepare(const v1::ExplainRequest& request) const {
@@ -143,7 +143,8 @@ absl::StatusOr<Work> Handler::Prepare(const v1::ExplainRequest& request) const {
   if (!plan.ok()) return plan.status();
   const std::int64_t message =
       request.has_conv() ? RequestBytes(request.conv()) : RequestBytes(request.conv_transpose());
-  return Work{*std::move(plan), message + 2 * max_contributions_ * kContributionBytes};
+  return Work{*std::move(plan), message + 2 * max_contributions_ * kContributionBytes,
+              static_cast<std::int64_t>(request.ByteSizeLong())};
 }
 
 absl::Status Handler::Run(const Work& work, const v1::ConvRequest& request,

@@ -34,6 +34,8 @@ struct Work {
   // What serving it takes: the message, tensors decoded from `values`, the output in its encoding,
   // the workspace.
   std::int64_t bytes = 0;
+  // Of these: the message, which is there already.
+  std::int64_t message_bytes = 0;
 };
 
 struct RunContext {

@@ -3,6 +3,8 @@
 #define CONVSERVE_SERVER_MACHINE_H_
 
 #include <cstdint>
+#include <optional>
+#include <string>
 
 namespace convserve {
 
@@ -11,6 +13,11 @@ int Processors();
 
 // Bytes of memory: the machine's, or the limit of the control group (container) where that is less.
 std::int64_t MemoryBytes();
+
+// The least memory limit of this process's control group and of those above it, version 1 or 2, as
+// far as they can be seen; nothing where none is set. Files are looked for under `root`:
+// proc/self/cgroup and sys/fs/cgroup.
+std::optional<std::int64_t> ControlGroupMemory(const std::string& root = "/");
 
 }  // namespace convserve
 

@@ -113,19 +113,21 @@ struct Server::Parts {
         log(std::move(events)),
         access_log(*log, options.log_sample),
         parallelism(tbb::global_control::max_allowed_parallelism,
-                    static_cast<std::size_t>(std::max(options.threads, Processors()) + 1)),
-        service(
-            {.handler = {.max_message_bytes = options.max_message_bytes,
-                         .max_multiply_adds = options.max_multiply_adds,
-                         .algorithm = std::move(algorithm)},
-             .admission = {.memory_bytes = options.memory_limit, .requests = options.max_requests},
-             .threads = options.threads,
-             .observers = {&access_log}}) {}
+                    static_cast<std::size_t>(std::max(options.threads, Processors()) + 2)),
+        service({.handler = {.max_message_bytes = options.max_message_bytes,
+                             .max_multiply_adds = options.max_multiply_adds,
+                             .algorithm = std::move(algorithm)},
+                 .admission = {.memory_bytes = options.memory_limit,
+                               .requests = options.max_requests,
+                               .slots = options.threads},
+                 .threads = options.threads,
+                 .observers = {&access_log}}) {}
 
   const ServerOptions options;
   const std::unique_ptr<Log> log;
   AccessLog access_log;
-  // More threads than processors are granted too.
+  // More threads than processors are granted too; beside them the express thread, and oneTBB counts
+  // the caller's.
   const tbb::global_control parallelism;
   ConvolutionService service;
   std::vector<std::string> addresses;
