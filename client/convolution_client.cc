@@ -7,10 +7,14 @@
 #include <string_view>
 #include <utility>
 
+#include "client/loan.h"
 #include "convserve/v1/convolution.grpc.pb.h"
 #include "fmt/format.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "proto/convert.h"
+#include "proto/raw_request.h"
+#include "proto/raw_response.h"
 #include "proto/status.h"
 
 namespace convserve {
@@ -20,6 +24,9 @@ using std::chrono::milliseconds;
 
 // What a request takes beside its tensors' elements is far less.
 constexpr std::int64_t kFieldBytes = 4096;
+
+constexpr char kConv[] = "/convserve.v1.ConvolutionService/Conv";
+constexpr char kConvTranspose[] = "/convserve.v1.ConvolutionService/ConvTranspose";
 
 int AsInt(std::int64_t value) {
   return static_cast<int>(std::clamp<std::int64_t>(value, 0, std::numeric_limits<int>::max()));
@@ -96,9 +103,7 @@ absl::Status CheckRequestSize(const Operands& operands, std::int64_t allowed) {
 }
 
 // The same for everything else that a request may hold.
-template <typename Request>
-absl::Status CheckMessageSize(const Request& request, std::int64_t allowed) {
-  const std::size_t bytes = request.ByteSizeLong();
+absl::Status CheckMessageSize(std::size_t bytes, std::int64_t allowed) {
   if (bytes <= static_cast<std::size_t>(allowed)) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       fmt::format("the request would take {} bytes: expected at most {}", bytes, allowed));
@@ -109,6 +114,7 @@ absl::Status CheckMessageSize(const Request& request, std::int64_t allowed) {
 struct ConvolutionClient::Impl {
   Impl(const std::shared_ptr<grpc::Channel>& channel, const ClientOptions& client_options)
       : options(client_options),
+        tensors(channel),
         convolution(v1::ConvolutionService::NewStub(channel)),
         health(grpc::health::v1::Health::NewStub(channel)) {}
 
@@ -118,38 +124,63 @@ struct ConvolutionClient::Impl {
   template <typename Service, typename Stub, typename Request, typename Response>
   absl::Status Call(Method<Service, Request, Response> method, Stub& stub, const Request& request,
                     Response& response, const CallOptions& call) const {
-    if (absl::Status status = CheckMessageSize(request, options.max_message_bytes); !status.ok()) {
-      return status;
-    }
+    absl::Status status = CheckMessageSize(request.ByteSizeLong(), options.max_message_bytes);
+    if (!status.ok()) return status;
     grpc::ClientContext context;
+    SetUp(context, call);
+    const std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
+    return FromGrpc((stub.*method)(&context, request, &response));
+  }
+
+  // Sends the tensors from where they are.
+  absl::StatusOr<ConvResult> Convolve(const std::string& method, const TensorRequest& request,
+                                      const CallOptions& call) const {
+    absl::Status status = CheckRequestSize(request.operands, options.max_message_bytes);
+    if (!status.ok()) return status;
+    const Loan operands;
+    grpc::ByteBuffer message = WriteRequest(request, operands.keeper());
+    status = CheckMessageSize(message.Length(), options.max_message_bytes);
+    if (!status.ok()) return status;
+    grpc::ByteBuffer answer;
+    status = Call(method, message, answer, call);
+    if (!status.ok()) return status;
+    absl::StatusOr<ConvResult> result = ReadResponse(ByteChain(answer));
+    if (!result.ok()) {
+      return absl::InternalError(fmt::format("the server's answer is damaged: {}",
+                                             std::string(result.status().message())));
+    }
+    return result;
+  }
+
+  void SetUp(grpc::ClientContext& context, const CallOptions& call) const {
     // Beyond a year the sum with the present could overflow.
     const milliseconds timeout = std::min<milliseconds>(call.timeout.value_or(options.timeout),
                                                         std::chrono::hours(24 * 365));
     context.set_deadline(std::chrono::system_clock::now() + timeout);
     context.set_wait_for_ready(call.wait_for_ready);
-    const std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
-    return FromGrpc((stub.*method)(&context, request, &response));
   }
 
-  template <typename Request, typename Response, typename Parameters>
-  absl::StatusOr<ConvResult> Convolve(
-      Method<v1::ConvolutionService::StubInterface, Request, Response> method,
-      const Operands& operands, const Parameters& parameters, const CallOptions& call) const {
-    absl::Status status = CheckRequestSize(operands, options.max_message_bytes);
-    if (!status.ok()) return status;
-    Response response;
-    status =
-        Call(method, *convolution, ToProto(operands, parameters, call.output_type), response, call);
-    if (!status.ok()) return status;
-    absl::StatusOr<Tensor> output = FromProto(response.output(), "output");
-    if (!output.ok()) {
-      return absl::InternalError(fmt::format("the server's answer is damaged: {}",
-                                             std::string(output.status().message())));
+  absl::Status Call(const std::string& method, const grpc::ByteBuffer& message,
+                    grpc::ByteBuffer& answer, const CallOptions& call) const {
+    grpc::ClientContext context;
+    SetUp(context, call);
+    const std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
+    grpc::CompletionQueue queue;
+    grpc::Status status;
+    const auto reader = tensors.PrepareUnaryCall(&context, method, message, &queue);
+    reader->StartCall();
+    reader->Finish(&answer, &status, nullptr);
+    void* tag = nullptr;
+    bool ok = false;
+    queue.Next(&tag, &ok);
+    queue.Shutdown();
+    while (queue.Next(&tag, &ok)) {
     }
-    return ConvResult{*std::move(output), FromProto(response.execution())};
+    return FromGrpc(status);
   }
 
   ClientOptions options;
+  mutable grpc::GenericStub tensors;
   std::unique_ptr<v1::ConvolutionService::StubInterface> convolution;
   std::unique_ptr<grpc::health::v1::Health::StubInterface> health;
 };
@@ -178,15 +209,13 @@ ConvolutionClient::~ConvolutionClient() = default;
 absl::StatusOr<ConvResult> ConvolutionClient::Conv(const Operands& operands,
                                                    const ConvParameters& parameters,
                                                    const CallOptions& options) const {
-  return impl_->Convolve(&v1::ConvolutionService::StubInterface::Conv, operands, parameters,
-                         options);
+  return impl_->Convolve(kConv, {operands, parameters, options.output_type}, options);
 }
 
 absl::StatusOr<ConvResult> ConvolutionClient::ConvTranspose(
     const Operands& operands, const ConvTransposeParameters& parameters,
     const CallOptions& options) const {
-  return impl_->Convolve(&v1::ConvolutionService::StubInterface::ConvTranspose, operands,
-                         parameters, options);
+  return impl_->Convolve(kConvTranspose, {operands, parameters, options.output_type}, options);
 }
 
 absl::StatusOr<Description> ConvolutionClient::Describe(const ProblemSpec& spec,

@@ -14,11 +14,18 @@
 //
 // Errors
 //   INVALID_ARGUMENT     the server refused the request; ViolationsOf(status) lists the fields
-//   (core/violation.h) RESOURCE_EXHAUSTED   too large for a message (refused here, nothing is
-//   sent), too large for the server, or it is busy DEADLINE_EXCEEDED    the call's time is over
+//                        (core/violation.h)
+//   RESOURCE_EXHAUSTED   too large for a message (refused here, nothing is sent), too large for the
+//                        server, or it is busy
+//   DEADLINE_EXCEEDED    the call's time is over
 //   CANCELLED            a stop was requested
 //   UNAVAILABLE          no server can be reached, or it is shutting down
 //   INTERNAL             the server's answer makes no sense
+//
+// Tensors are sent from the caller's memory, without a copy. A call therefore returns only when
+// nothing reads its operands any more: at once, but for a call that was given up while its
+// connection was stuck in the middle of a message, which takes until the connection moves or
+// keepalive finds it dead (ClientOptions).
 //
 // Thread safety: one client serves any number of threads.
 #ifndef CONVSERVE_CLIENT_CONVOLUTION_CLIENT_H_
@@ -80,11 +87,6 @@ struct CallOptions {
   // Conv and ConvTranspose: the element type of the output. kUnspecified: by the types of input and
   // weight.
   DataType output_type = DataType::kUnspecified;
-};
-
-struct ConvResult {
-  Tensor output;
-  Execution execution;
 };
 
 enum class ServingStatus { kUnknown, kServing, kNotServing };

@@ -86,17 +86,23 @@ void CheckValues(const v1::Tensor& message, std::string_view field, Violations& 
 }
 
 // A tensor without elements has no byte count where `elements_required` is false.
-TensorSpec DecodeSpec(const v1::Tensor& message, std::string_view field, bool elements_required,
-                      Violations& found) {
+struct SpecOptions {
+  std::string_view field;
+  std::int64_t data_bytes = 0;
+  bool elements_required = true;
+};
+TensorSpec DecodeSpec(const v1::Tensor& message, const SpecOptions& options, Violations& found) {
   TensorSpec spec{FromProto(message.data_type()), FromRepeated<Shape>(message.shape()), {}};
-  if (!message.data().empty() && !message.values().empty()) {
-    found.push_back({fmt::format("{}.values", field),
-                     fmt::format("expected none beside `data` ({} bytes), got {}",
-                                 message.data().size(), message.values_size())});
+  const std::int64_t bytes = options.data_bytes;
+  if (bytes > 0 && !message.values().empty()) {
+    found.push_back(
+        {fmt::format("{}.values", options.field),
+         fmt::format("expected none beside `data` ({} bytes), got {}", bytes,
+                     message.values_size())});
   }
-  if (!message.values().empty()) CheckValues(message, field, found);
-  if (!message.data().empty() || (message.values().empty() && elements_required)) {
-    spec.byte_count = static_cast<std::int64_t>(message.data().size());
+  if (!message.values().empty()) CheckValues(message, options.field, found);
+  if (bytes > 0 || (message.values().empty() && options.elements_required)) {
+    spec.byte_count = bytes;
   }
   return spec;
 }
@@ -111,44 +117,45 @@ void StoreValues(const v1::Tensor& message, Tensor& tensor) {
   }
 }
 
-TensorView DecodeView(const v1::Tensor& message, Tensor& storage) {
-  const DataType type = FromProto(message.data_type());
-  Shape shape = FromRepeated<Shape>(message.shape());
-  if (message.values().empty()) {
-    return AlignedView(type, std::move(shape), message.data(), storage);
-  }
-  storage = Tensor(type, std::move(shape));
-  StoreValues(message, storage);
-  return storage.view();
+std::int64_t BytesOfData(const v1::Tensor& message) {
+  return static_cast<std::int64_t>(message.data().size());
+}
+
+template <typename Request>
+DataBytes DataBytesOf(const Request& message) {
+  return {BytesOfData(message.input()), BytesOfData(message.weight()), BytesOfData(message.bias())};
 }
 
 constexpr char kNoTensor[] = "expected a tensor, got none";
 
-// `prefix` is the path of the request itself: empty, or "conv." within an ExplainRequest.
+struct RequestOptions {
+  std::string prefix = {};  // the path of the request itself: empty, or "conv."
+  bool elements_required = true;
+};
 template <typename Request>
-DecodedProblem DecodeRequest(const Request& message, const std::string& prefix,
-                             bool elements_required) {
+DecodedProblem DecodeRequest(const Request& message, const DataBytes& data,
+                             const RequestOptions& options = {}) {
   DecodedProblem decoded;
   auto& [spec, paths, found] = decoded;
   for (std::string* path :
        {&paths.input_shape, &paths.input_type, &paths.input_data, &paths.weight_shape,
         &paths.weight_type, &paths.weight_data, &paths.bias_shape, &paths.bias_type,
         &paths.bias_data, &paths.output_type, &paths.parameters}) {
-    path->insert(0, prefix);
+    path->insert(0, options.prefix);
   }
 
-  const auto decode = [&](bool present, const v1::Tensor& tensor, const char* name) {
-    const std::string field = prefix + name;
-    if (!present) found.push_back({field, kNoTensor});
-    return DecodeSpec(tensor, field, elements_required, found);
+  const auto decode = [&](const v1::Tensor& tensor, const char* name, std::int64_t bytes) {
+    return DecodeSpec(tensor, {options.prefix + name, bytes, options.elements_required}, found);
   };
-  spec.input = decode(message.has_input(), message.input(), "input");
-  spec.weight = decode(message.has_weight(), message.weight(), "weight");
-  if (message.has_bias()) spec.bias = decode(true, message.bias(), "bias");
+  if (!message.has_input()) found.push_back({options.prefix + "input", kNoTensor});
+  spec.input = decode(message.input(), "input", data.input);
+  if (!message.has_weight()) found.push_back({options.prefix + "weight", kNoTensor});
+  spec.weight = decode(message.weight(), "weight", data.weight);
+  if (message.has_bias()) spec.bias = decode(message.bias(), "bias", data.bias);
   spec.parameters = FromProto(message.parameters());
   spec.output_type = FromProto(message.output_type());
   if (!v1::TensorEncoding_IsValid(message.output_encoding())) {
-    found.push_back({prefix + "output_encoding",
+    found.push_back({options.prefix + "output_encoding",
                      fmt::format("expected one of DATA, VALUES, got unknown value {}",
                                  static_cast<int>(message.output_encoding()))});
   }
@@ -200,10 +207,19 @@ v1::ConvTransposeParameters ToProto(const ConvTransposeParameters& parameters) {
   return message;
 }
 
-v1::Tensor ToProto(const TensorView& tensor, TensorEncoding encoding) {
+v1::Tensor HeadToProto(DataType type, absl::Span<const std::int64_t> shape) {
   v1::Tensor message;
-  message.set_data_type(ToProto(tensor.data_type));
-  Assign(tensor.shape, message.mutable_shape());
+  message.set_data_type(ToProto(type));
+  Assign(shape, message.mutable_shape());
+  return message;
+}
+
+TensorView HeadFromProto(const v1::Tensor& message) {
+  return {FromProto(message.data_type()), FromRepeated<Shape>(message.shape()), nullptr};
+}
+
+v1::Tensor ToProto(const TensorView& tensor, TensorEncoding encoding) {
+  v1::Tensor message = HeadToProto(tensor.data_type, tensor.shape);
   const std::int64_t elements = ElementCount(tensor.shape).value_or(0);
   if (encoding == TensorEncoding::kValues) {
     message.mutable_values()->Reserve(static_cast<int>(elements));
@@ -217,8 +233,21 @@ v1::Tensor ToProto(const TensorView& tensor, TensorEncoding encoding) {
 }
 
 absl::StatusOr<Tensor> FromProto(const v1::Tensor& message, std::string_view field) {
+  const auto spec = CheckTensor(message, BytesOfData(message), field);
+  if (!spec.ok()) return spec.status();
+  Tensor tensor;
+  const TensorView view = DecodeTensor(message, tensor);
+  if (tensor.data() == nullptr) {
+    tensor = Tensor(view.data_type, view.shape);
+    std::memcpy(tensor.data(), view.data, message.data().size());
+  }
+  return tensor;
+}
+
+absl::StatusOr<TensorSpec> CheckTensor(const v1::Tensor& message, std::int64_t data_bytes,
+                                       std::string_view field) {
   Violations found;
-  const TensorSpec spec = DecodeSpec(message, field, /*elements_required=*/true, found);
+  const TensorSpec spec = DecodeSpec(message, {field, data_bytes}, found);
   const auto bytes = ByteCount(spec.data_type, spec.shape);
   if (!IsKnown(spec.data_type)) {
     found.push_back({fmt::format("{}.data_type", field),
@@ -234,14 +263,17 @@ absl::StatusOr<Tensor> FromProto(const v1::Tensor& message, std::string_view fie
                                  ToString(spec.shape), *spec.byte_count)});
   }
   if (!found.empty()) return InvalidArgument(found);
+  return spec;
+}
 
-  Tensor tensor(spec.data_type, spec.shape);
-  if (!message.values().empty()) {
-    StoreValues(message, tensor);
-  } else if (*bytes > 0) {
-    std::memcpy(tensor.data(), message.data().data(), message.data().size());
+TensorView DecodeTensor(const v1::Tensor& message, Tensor& storage) {
+  TensorView head = HeadFromProto(message);
+  if (message.values().empty()) {
+    return AlignedView(head.data_type, std::move(head.shape), message.data(), storage);
   }
-  return tensor;
+  storage = Tensor(head.data_type, std::move(head.shape));
+  StoreValues(message, storage);
+  return storage.view();
 }
 
 TensorView AlignedView(DataType type, Shape shape, std::string_view bytes, Tensor& storage) {
@@ -255,11 +287,19 @@ TensorView AlignedView(DataType type, Shape shape, std::string_view bytes, Tenso
 }
 
 DecodedProblem FromProto(const v1::ConvRequest& message) {
-  return DecodeRequest(message, "", /*elements_required=*/true);
+  return DecodeRequest(message, DataBytesOf(message));
+}
+
+DecodedProblem FromProto(const v1::ConvRequest& message, const DataBytes& data) {
+  return DecodeRequest(message, data);
 }
 
 DecodedProblem FromProto(const v1::ConvTransposeRequest& message) {
-  return DecodeRequest(message, "", /*elements_required=*/true);
+  return DecodeRequest(message, DataBytesOf(message));
+}
+
+DecodedProblem FromProto(const v1::ConvTransposeRequest& message, const DataBytes& data) {
+  return DecodeRequest(message, data);
 }
 
 DecodedProblem FromProto(const v1::DescribeRequest& message) {
@@ -294,10 +334,10 @@ DecodedProblem FromProto(const v1::DescribeRequest& message) {
 DecodedProblem FromProto(const v1::ExplainRequest& message) {
   switch (message.operation_case()) {
     case v1::ExplainRequest::kConv:
-      return DecodeRequest(message.conv(), "conv.", /*elements_required=*/false);
+      return DecodeRequest(message.conv(), DataBytesOf(message.conv()), {"conv.", false});
     case v1::ExplainRequest::kConvTranspose:
-      return DecodeRequest(message.conv_transpose(), "conv_transpose.",
-                           /*elements_required=*/false);
+      return DecodeRequest(message.conv_transpose(), DataBytesOf(message.conv_transpose()),
+                           {"conv_transpose.", false});
     case v1::ExplainRequest::OPERATION_NOT_SET:
       break;
   }
@@ -322,27 +362,18 @@ absl::StatusOr<Problem> MakeProblem(const DecodedProblem& decoded, const Limits&
   return InvalidArgument(kept);
 }
 
-template <typename Request>
-void DecodedOperands::Decode(const Request& message, bool elements_required) {
-  const auto decode = [&](Role role, const v1::Tensor& tensor) {
-    if (elements_required || HasElements(tensor)) {
-      tensors_[role] = DecodeView(tensor, storage_[role]);
-    }
-  };
-  decode(kInput, message.input());
-  decode(kWeight, message.weight());
-  if (message.has_bias()) decode(kBias, message.bias());
-}
-
-DecodedOperands::DecodedOperands(const v1::ConvRequest& message) { Decode(message, true); }
-
-DecodedOperands::DecodedOperands(const v1::ConvTransposeRequest& message) { Decode(message, true); }
-
 DecodedOperands::DecodedOperands(const v1::ExplainRequest& message) {
+  const auto decode_all = [this](const auto& request) {
+    const auto decode = [](const v1::Tensor& tensor, Tensor& storage) {
+      return HasElements(tensor) ? std::optional(DecodeTensor(tensor, storage)) : std::nullopt;
+    };
+    operands_ = {decode(request.input(), storage_[0]), decode(request.weight(), storage_[1]),
+                 decode(request.bias(), storage_[2])};
+  };
   if (message.has_conv()) {
-    Decode(message.conv(), false);
+    decode_all(message.conv());
   } else {
-    Decode(message.conv_transpose(), false);
+    decode_all(message.conv_transpose());
   }
 }
 

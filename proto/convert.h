@@ -7,8 +7,8 @@
 // together with the rules of core, each under the path of its field. Enumerators outside the
 // contract travel as their number and are refused there by name.
 //
-// No tensor is copied to decode a request: DecodedOperands views the bytes of the message where
-// they are aligned for their type.
+// Requests and responses whose tensors stay outside the message are in proto/raw_request.h and
+// proto/raw_response.h.
 //
 // All functions are thread-safe and may throw std::bad_alloc.
 #ifndef CONVSERVE_PROTO_CONVERT_H_
@@ -68,6 +68,19 @@ v1::Tensor ToProto(const TensorView& tensor, TensorEncoding encoding = TensorEnc
 // request's tensor would be refused for.
 absl::StatusOr<Tensor> FromProto(const v1::Tensor& message, std::string_view field = "tensor");
 
+// The same without elements, and its inverse: a view without data.
+v1::Tensor HeadToProto(DataType type, absl::Span<const std::int64_t> shape);
+TensorView HeadFromProto(const v1::Tensor& message);
+
+// Refuses what FromProto of a tensor refuses, where its `data` of `data_bytes` bytes may lie
+// elsewhere.
+absl::StatusOr<TensorSpec> CheckTensor(const v1::Tensor& message, std::int64_t data_bytes,
+                                       std::string_view field);
+
+// The elements of a message's tensor that passed all checks: where they are `data` and aligned for
+// their type, a view of them; otherwise `storage` then owns them.
+TensorView DecodeTensor(const v1::Tensor& message, Tensor& storage);
+
 // `bytes` as a tensor of `type` and `shape`, whose byte count they must have: a view of them where
 // they are aligned for the type; otherwise of a copy, which `storage` then owns.
 TensorView AlignedView(DataType type, Shape shape, std::string_view bytes, Tensor& storage);
@@ -81,8 +94,17 @@ struct DecodedProblem {
   Violations found;
 };
 
+// The bytes of the tensors' `data`, where they lie outside the message.
+struct DataBytes {
+  std::int64_t input = 0;
+  std::int64_t weight = 0;
+  std::int64_t bias = 0;
+};
+
 DecodedProblem FromProto(const v1::ConvRequest& message);
+DecodedProblem FromProto(const v1::ConvRequest& message, const DataBytes& data);
 DecodedProblem FromProto(const v1::ConvTransposeRequest& message);
+DecodedProblem FromProto(const v1::ConvTransposeRequest& message, const DataBytes& data);
 // Shapes and types alone. A bias takes the type that the operation expects of one.
 DecodedProblem FromProto(const v1::DescribeRequest& message);
 // Tensors may carry a shape and no elements.
@@ -92,40 +114,23 @@ DecodedProblem FromProto(const v1::ExplainRequest& message);
 // about its empty shape and type that would follow from it.
 absl::StatusOr<Problem> MakeProblem(const DecodedProblem& decoded, const Limits& limits = {});
 
-// The tensors of a request that passed MakeProblem; views live as long as both the message and this
-// object. `values` are converted here, so memory proportional to a tensor is taken only now.
+// The tensors of a request that passed MakeProblem, those that came with elements; views live as
+// long as both the message and this object. `values` are converted here, so memory proportional to
+// a tensor is taken only now.
 class DecodedOperands {
  public:
-  explicit DecodedOperands(const v1::ConvRequest& message);
-  explicit DecodedOperands(const v1::ConvTransposeRequest& message);
   explicit DecodedOperands(const v1::ExplainRequest& message);
   DecodedOperands(const DecodedOperands&) = delete;
   DecodedOperands& operator=(const DecodedOperands&) = delete;
 
-  // All tensors present: what a Conv or ConvTranspose executes.
-  Operands operands() const { return {*tensors_[kInput], *tensors_[kWeight], tensors_[kBias]}; }
-
-  // Those that came with elements.
-  ExplainOperands explain_operands() const {
-    return {tensors_[kInput], tensors_[kWeight], tensors_[kBias]};
-  }
+  const ExplainOperands& operands() const { return operands_; }
 
  private:
-  enum Role : std::size_t { kInput, kWeight, kBias, kRoles };
-
-  template <typename Request>
-  void Decode(const Request& message, bool elements_required);
-
-  std::array<std::optional<TensorView>, kRoles> tensors_;
-  std::array<Tensor, kRoles> storage_;
+  ExplainOperands operands_;
+  std::array<Tensor, 3> storage_;
 };
 
-// Requests for a client: the operation follows from the type of the parameters.
-v1::ConvRequest ToProto(const Operands& operands, const ConvParameters& parameters,
-                        DataType output_type = DataType::kUnspecified);
-v1::ConvTransposeRequest ToProto(const Operands& operands,
-                                 const ConvTransposeParameters& parameters,
-                                 DataType output_type = DataType::kUnspecified);
+// Requests for a client.
 v1::DescribeRequest ToDescribeRequest(const ProblemSpec& spec);
 // `spec` states the shapes and types; `operands` the elements, where there are any.
 v1::ExplainRequest ToExplainRequest(const ProblemSpec& spec,

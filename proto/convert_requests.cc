@@ -13,36 +13,12 @@ void Assign(absl::Span<const std::int64_t> list, Integers* integers) {
   integers->Assign(list.begin(), list.end());
 }
 
-template <typename Request, typename Parameters>
-Request MakeRequest(const Operands& operands, const Parameters& parameters, DataType output_type) {
-  Request request;
-  *request.mutable_input() = ToProto(operands.input);
-  *request.mutable_weight() = ToProto(operands.weight);
-  if (operands.bias) *request.mutable_bias() = ToProto(*operands.bias);
-  *request.mutable_parameters() = ToProto(parameters);
-  request.set_output_type(ToProto(output_type));
-  return request;
-}
-
 v1::Tensor TensorOf(const TensorSpec& spec, const std::optional<TensorView>& elements) {
   if (elements) return ToProto(*elements);
-  v1::Tensor message;
-  message.set_data_type(ToProto(spec.data_type));
-  Assign(spec.shape, message.mutable_shape());
-  return message;
+  return HeadToProto(spec.data_type, spec.shape);
 }
 
 }  // namespace
-
-v1::ConvRequest ToProto(const Operands& operands, const ConvParameters& parameters,
-                        DataType output_type) {
-  return MakeRequest<v1::ConvRequest>(operands, parameters, output_type);
-}
-
-v1::ConvTransposeRequest ToProto(const Operands& operands,
-                                 const ConvTransposeParameters& parameters, DataType output_type) {
-  return MakeRequest<v1::ConvTransposeRequest>(operands, parameters, output_type);
-}
 
 v1::DescribeRequest ToDescribeRequest(const ProblemSpec& spec) {
   v1::DescribeRequest request;

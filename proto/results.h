@@ -1,4 +1,4 @@
-// What the service answers beside a tensor, in plain types: shared by the server and the client
+// What the service answers, in plain types: shared by the server and the client
 // library.
 #ifndef CONVSERVE_PROTO_RESULTS_H_
 #define CONVSERVE_PROTO_RESULTS_H_
@@ -20,6 +20,12 @@ struct Execution {
   std::string instruction_set;          // one of InstructionSets()
   std::chrono::nanoseconds queue{0};    // from arrival to the start of compute
   std::chrono::nanoseconds compute{0};  // the arithmetic alone
+};
+
+// The result of a Conv or ConvTranspose.
+struct ConvResult {
+  Tensor output;
+  Execution execution;
 };
 
 // Everything that follows from shapes and parameters alone.

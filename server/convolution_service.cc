@@ -4,12 +4,12 @@
 #include <new>
 #include <optional>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 #include "fmt/format.h"
 #include "grpcpp/grpcpp.h"
 #include "proto/status.h"
+#include "server/methods.h"
 #include "server/request_id.h"
 
 namespace convserve {
@@ -43,20 +43,8 @@ std::string IdOf(const grpc::CallbackServerContext& context) {
 constexpr std::int64_t kTinyMultiplyAdds = std::int64_t{1} << 16;
 constexpr std::int64_t kTinyBytes = std::int64_t{1} << 16;
 
-// Numbers that checking a request looks at one by one; more than this take too long for a reaction.
-constexpr int kFewValues = 4096;
-
-int Values(const v1::DescribeRequest&) { return 0; }
-
-template <typename Request>
-int Values(const Request& request) {
-  if constexpr (std::is_same_v<Request, v1::ExplainRequest>) {
-    return Values(request.conv()) + Values(request.conv_transpose());
-  } else {
-    return request.input().values_size() + request.weight().values_size() +
-           request.bias().values_size();
-  }
-}
+// Longer messages take too long to read and to check for a reaction.
+constexpr std::size_t kShortMessageBytes = std::size_t{1} << 16;
 
 Clock::time_point DeadlineOf(const grpc::CallbackServerContext& context) {
   constexpr std::chrono::hours kNever(24 * 365);
@@ -71,24 +59,24 @@ Clock::time_point DeadlineOf(const grpc::CallbackServerContext& context) {
 //   Start, Prepare (gRPC thread) -> [waits for its turn] -> Run (an arena) -> Done
 //
 // Each stage either passes the call on or calls Done, as the last thing it does with `this`: after
-// that the call may be gone at any moment. Checking many numbers moves Prepare to an arena; a tiny
-// request is run in the reaction.
-template <typename Request, typename Response>
+// that the call may be gone at any moment. A long message moves Prepare to an arena; a tiny request
+// is run in the reaction.
+template <typename Method>
 class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
  public:
-  Call(ConvolutionService& service, const char* method, grpc::CallbackServerContext* context,
-       const Request* request, Response* response)
+  Call(ConvolutionService& service, grpc::CallbackServerContext* context,
+       grpc::ByteBuffer& received, grpc::ByteBuffer& sent)
       : service_(service),
-        method_(method),
         context_(*context),
-        request_(*request),
-        response_(*response),
+        received_(received),
+        sent_(sent),
+        received_bytes_(received.Length()),
         id_(IdOf(*context)),
         place_(service.admission_) {}
 
   void Start() {
-    for (CallObserver* observer : service_.observers_) observer->Started(method_);
-    const bool fast = Values(request_) <= kFewValues;
+    for (CallObserver* observer : service_.observers_) observer->Started(Method::kName);
+    const bool fast = received_bytes_ <= kShortMessageBytes;
     const absl::Status status = Guarded([&] {
       absl::Status entered = service_.admission_.Enter(place_);
       if (entered.ok() && !fast) service_.express_.enqueue([this] { Prepare(); });
@@ -106,14 +94,14 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
   void OnDone() override { delete this; }
 
  private:
-  static constexpr bool kDescribes = std::is_same_v<Request, v1::DescribeRequest>;
-  static constexpr bool kConvolves = requires(const Response& r) { r.execution(); };
-
   void Prepare() {
     std::optional<Admission::Lane> lane;
     const absl::Status status = Guarded([&] {
       if (stop_.stop_requested()) return Stopped();
-      auto work = service_.handler_.Prepare(request_);
+      auto request = Method::Read(received_);
+      if (!request.ok()) return request.status();
+      request_.emplace(*std::move(request));
+      auto work = service_.handler_.Prepare(*request_);
       if (!work.ok()) return work.status();
       work_.emplace(*std::move(work));
       auto granted = service_.admission_.Reserve(place_, DemandOfWork(),
@@ -132,12 +120,12 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
     Admission::Demand demand{.message_bytes = work_->message_bytes,
                              .further_bytes = work_->bytes - work_->message_bytes,
                              .deadline = DeadlineOf(context_)};
-    if constexpr (kConvolves) {
+    if constexpr (Method::kConvolves) {
       demand.estimate = service_.times_.Estimate(work_->plan);
       demand.tiny =
           work_->plan.problem().multiply_adds() <= kTinyMultiplyAdds && work_->bytes <= kTinyBytes;
     }
-    demand.tiny = demand.tiny || kDescribes;
+    demand.tiny = demand.tiny || Method::kTiny;
     return demand;
   }
 
@@ -156,14 +144,17 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
     computing_since_ = Clock::now();
     Done(Guarded([this] {
       if (stop_.stop_requested()) return Stopped();
+      std::optional<typename Method::Result> result;
       absl::Status status;
       // A thread that waits for its helpers must not take up another request meanwhile.
       tbb::this_task_arena::isolate([&] {
-        status = service_.handler_.Run(*work_, request_, {arrival_, stop_.get_token()}, response_);
+        auto answer = service_.handler_.Run(*work_, *request_, {arrival_, stop_.get_token()});
+        status = answer.status();
+        if (status.ok()) result.emplace(*std::move(answer));
       });
-      if (kConvolves && status.ok())
-        service_.times_.Learn(work_->plan, Clock::now() - *computing_since_);
-      return status;
+      if (!status.ok()) return status;
+      if (Method::kConvolves) service_.times_.Learn(work_->plan, Clock::now() - *computing_since_);
+      return Method::Write(*request_, *std::move(result), sent_);
     }));
   }
 
@@ -188,6 +179,9 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
         return absl::OkStatus();
       });
     }
+    // What was computed from is not needed while the answer travels.
+    request_.reset();
+    received_.Clear();
     service_.admission_.Answer(place_);
     Finish(std::move(sent));
   }
@@ -203,7 +197,7 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
     const Clock::time_point now = Clock::now();
     const std::string peer = context_.peer();
     const CallRecord record{
-        .method = method_,
+        .method = Method::kName,
         .request_id = id_,
         .peer = peer,
         .status = status,
@@ -211,20 +205,21 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
         .whole = now - arrival_,
         .queued = computing_since_.value_or(now) - arrival_,
         .computed = now - computing_since_.value_or(now),
-        .request_bytes = static_cast<std::int64_t>(request_.ByteSizeLong()),
-        .response_bytes = status.ok() ? static_cast<std::int64_t>(response_.ByteSizeLong()) : 0};
+        .request_bytes = static_cast<std::int64_t>(received_bytes_),
+        .response_bytes = status.ok() ? static_cast<std::int64_t>(sent_.Length()) : 0};
     for (CallObserver* observer : service_.observers_) observer->Finished(record);
   }
 
   ConvolutionService& service_;
-  const char* const method_;
   grpc::CallbackServerContext& context_;
-  const Request& request_;
-  Response& response_;
+  grpc::ByteBuffer& received_;
+  grpc::ByteBuffer& sent_;
+  const std::size_t received_bytes_;
   const std::string id_;
   const Clock::time_point arrival_ = Clock::now();
   std::optional<Clock::time_point> computing_since_;
   std::stop_source stop_;
+  std::optional<typename Method::Request> request_;
   std::optional<Work> work_;
   Admission::Place place_;
 };
@@ -241,13 +236,15 @@ ConvolutionService::ConvolutionService(Options options)
 
 ConvolutionService::~ConvolutionService() = default;
 
-template <typename Request, typename Response>
-grpc::ServerUnaryReactor* ConvolutionService::Serve(const char* method,
-                                                    grpc::CallbackServerContext* context,
-                                                    const Request* request, Response* response) {
+template <typename Method>
+grpc::ServerUnaryReactor* ConvolutionService::Serve(grpc::CallbackServerContext* context,
+                                                    const grpc::ByteBuffer* request,
+                                                    grpc::ByteBuffer* response) {
   grpc::ServerUnaryReactor* reactor = nullptr;
   const absl::Status status = Guarded([&] {
-    auto* call = new Call<Request, Response>(*this, method, context, request, response);
+    // gRPC made the request for this call alone, and lets go of it only after OnDone.
+    auto* call =
+        new Call<Method>(*this, context, const_cast<grpc::ByteBuffer&>(*request), *response);
     reactor = call;
     call->Start();
     return absl::OkStatus();
@@ -260,27 +257,27 @@ grpc::ServerUnaryReactor* ConvolutionService::Serve(const char* method,
 }
 
 grpc::ServerUnaryReactor* ConvolutionService::Conv(grpc::CallbackServerContext* context,
-                                                   const v1::ConvRequest* request,
-                                                   v1::ConvResponse* response) {
-  return Serve("Conv", context, request, response);
+                                                   const grpc::ByteBuffer* request,
+                                                   grpc::ByteBuffer* response) {
+  return Serve<ConvMethod>(context, request, response);
 }
 
 grpc::ServerUnaryReactor* ConvolutionService::ConvTranspose(grpc::CallbackServerContext* context,
-                                                            const v1::ConvTransposeRequest* request,
-                                                            v1::ConvTransposeResponse* response) {
-  return Serve("ConvTranspose", context, request, response);
+                                                            const grpc::ByteBuffer* request,
+                                                            grpc::ByteBuffer* response) {
+  return Serve<ConvTransposeMethod>(context, request, response);
 }
 
 grpc::ServerUnaryReactor* ConvolutionService::Describe(grpc::CallbackServerContext* context,
-                                                       const v1::DescribeRequest* request,
-                                                       v1::DescribeResponse* response) {
-  return Serve("Describe", context, request, response);
+                                                       const grpc::ByteBuffer* request,
+                                                       grpc::ByteBuffer* response) {
+  return Serve<DescribeMethod>(context, request, response);
 }
 
 grpc::ServerUnaryReactor* ConvolutionService::Explain(grpc::CallbackServerContext* context,
-                                                      const v1::ExplainRequest* request,
-                                                      v1::ExplainResponse* response) {
-  return Serve("Explain", context, request, response);
+                                                      const grpc::ByteBuffer* request,
+                                                      grpc::ByteBuffer* response) {
+  return Serve<ExplainMethod>(context, request, response);
 }
 
 bool ConvolutionService::Drain(std::chrono::steady_clock::time_point deadline) {

@@ -5,6 +5,9 @@
 // threads help each other, or a small one for short requests while long ones hold the large one.
 // What is a matter of microseconds, a Describe or a tiny convolution, is answered in the reaction.
 // The reactor of a call owns all of its state, finishes exactly once and ends in OnDone.
+//
+// Messages arrive and leave as bytes (proto/raw_request.h, proto/raw_response.h): nothing is parsed
+// before this service says so, and a tensor is copied once, when its request has been admitted.
 #ifndef CONVSERVE_SERVER_CONVOLUTION_SERVICE_H_
 #define CONVSERVE_SERVER_CONVOLUTION_SERVICE_H_
 
@@ -21,7 +24,13 @@
 
 namespace convserve {
 
-class ConvolutionService final : public v1::ConvolutionService::CallbackService {
+template <typename Base>
+using RawMethods = v1::ConvolutionService::WithRawCallbackMethod_Conv<
+    v1::ConvolutionService::WithRawCallbackMethod_ConvTranspose<
+        v1::ConvolutionService::WithRawCallbackMethod_Describe<
+            v1::ConvolutionService::WithRawCallbackMethod_Explain<Base>>>>;
+
+class ConvolutionService final : public RawMethods<v1::ConvolutionService::Service> {
  public:
   struct Options {
     Handler::Options handler;
@@ -37,17 +46,17 @@ class ConvolutionService final : public v1::ConvolutionService::CallbackService 
   ~ConvolutionService() override;
 
   grpc::ServerUnaryReactor* Conv(grpc::CallbackServerContext* context,
-                                 const v1::ConvRequest* request,
-                                 v1::ConvResponse* response) override;
+                                 const grpc::ByteBuffer* request,
+                                 grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* ConvTranspose(grpc::CallbackServerContext* context,
-                                          const v1::ConvTransposeRequest* request,
-                                          v1::ConvTransposeResponse* response) override;
+                                          const grpc::ByteBuffer* request,
+                                          grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context,
-                                     const v1::DescribeRequest* request,
-                                     v1::DescribeResponse* response) override;
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* context,
-                                    const v1::ExplainRequest* request,
-                                    v1::ExplainResponse* response) override;
+                                    const grpc::ByteBuffer* request,
+                                    grpc::ByteBuffer* response) override;
 
   // Refuses further requests, then waits for those accepted; false when some remain at `deadline`.
   bool Drain(std::chrono::steady_clock::time_point deadline);
@@ -55,12 +64,12 @@ class ConvolutionService final : public v1::ConvolutionService::CallbackService 
   Admission::Usage usage() const { return admission_.usage(); }
 
  private:
-  template <typename Request, typename Response>
+  template <typename Method>
   class Call;
 
-  template <typename Request, typename Response>
-  grpc::ServerUnaryReactor* Serve(const char* method, grpc::CallbackServerContext* context,
-                                  const Request* request, Response* response);
+  template <typename Method>
+  grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context,
+                                  const grpc::ByteBuffer* request, grpc::ByteBuffer* response);
 
   const Handler handler_;
   const std::vector<CallObserver*> observers_;

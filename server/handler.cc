@@ -34,11 +34,6 @@ absl::Status WithLimitReason(absl::Status status) {
   return status;
 }
 
-template <typename Request>
-bool WantsValues(const Request& request) {
-  return request.output_encoding() == v1::TENSOR_ENCODING_VALUES;
-}
-
 std::int64_t EncodedOutputBytes(const Problem& problem, bool as_values) {
   if (!as_values) return problem.output_bytes();
   constexpr std::int64_t kWireBytes = sizeof(double);
@@ -56,39 +51,6 @@ std::int64_t RequestBytes(const Request& request) {
          DecodedBytes(request.weight()) + DecodedBytes(request.bias());
 }
 
-template <typename Request, typename Response>
-absl::Status RunTensors(const Work& work, const Request& request, const RunContext& context,
-                        Response& response) {
-  const auto start = Clock::now();
-  const Problem& problem = work.plan.problem();
-  const DecodedOperands decoded(request);
-  const auto size = static_cast<std::size_t>(problem.output_bytes());
-  const auto execute = [&](std::byte* output) {
-    return Execute(work.plan, decoded.operands(), {output, size}, context.stop);
-  };
-
-  v1::Tensor& output = *response.mutable_output();
-  absl::Status status;
-  if (WantsValues(request)) {
-    Tensor tensor(problem.output_type(), problem.output_shape());
-    status = execute(tensor.data());
-    if (!status.ok()) return status;
-    output = ToProto(tensor.view(), TensorEncoding::kValues);
-  } else {
-    output.set_data_type(ToProto(problem.output_type()));
-    output.mutable_shape()->Assign(problem.output_shape().begin(), problem.output_shape().end());
-    output.mutable_data()->resize(size);
-    status = execute(reinterpret_cast<std::byte*>(output.mutable_data()->data()));
-    if (!status.ok()) return status;
-  }
-  *response.mutable_execution() =
-      ToProto(Execution{.algorithm = std::string(work.plan.algorithm_name()),
-                        .instruction_set = std::string(InstructionSet()),
-                        .queue = start - context.arrival,
-                        .compute = Clock::now() - start});
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 Handler::Handler(Options options)
@@ -99,47 +61,37 @@ Handler::Handler(Options options)
           (options_.max_message_bytes - kEnvelopeBytes) / kContributionBytes, 1,
           kMaxContributions)) {}
 
-template <typename Request>
-absl::StatusOr<Plan> Handler::PlanOf(const Request& request) const {
-  auto problem = MakeProblem(FromProto(request), limits_);
+absl::StatusOr<Plan> Handler::PlanOf(const DecodedProblem& decoded) const {
+  auto problem = MakeProblem(decoded, limits_);
   if (!problem.ok()) return WithLimitReason(problem.status());
   return MakePlan(*std::move(problem), options_.algorithm);
 }
 
-template <typename Request>
-absl::StatusOr<Work> Handler::PrepareTensors(const Request& request) const {
-  auto plan = PlanOf(request);
+absl::StatusOr<Work> Handler::Prepare(const ReceivedRequest& request) const {
+  auto plan = PlanOf(request.Decode());
   if (!plan.ok()) return plan.status();
   const Problem& problem = plan->problem();
-  const bool as_values = WantsValues(request);
+  const bool as_values = request.wants_values();
   const std::int64_t encoded = EncodedOutputBytes(problem, as_values);
   if (encoded > limits_.max_output_bytes) {
     return WithLimitReason(absl::ResourceExhaustedError(
         fmt::format("output: expected at most {} bytes, got {} ({} as values)",
                     limits_.max_output_bytes, encoded, ToString(problem.output_shape()))));
   }
-  std::int64_t bytes = RequestBytes(request) + encoded;
+  std::int64_t bytes = SaturatingAdd(request.memory_bytes(), encoded);
   if (as_values) bytes += problem.output_bytes();
   bytes = SaturatingAdd(bytes, plan->workspace_bytes());
-  return Work{*std::move(plan), bytes, static_cast<std::int64_t>(request.ByteSizeLong())};
-}
-
-absl::StatusOr<Work> Handler::Prepare(const v1::ConvRequest& request) const {
-  return PrepareTensors(request);
-}
-
-absl::StatusOr<Work> Handler::Prepare(const v1::ConvTransposeRequest& request) const {
-  return PrepareTensors(request);
+  return Work{*std::move(plan), bytes, request.message_bytes()};
 }
 
 absl::StatusOr<Work> Handler::Prepare(const v1::DescribeRequest& request) const {
-  auto plan = PlanOf(request);
+  auto plan = PlanOf(FromProto(request));
   if (!plan.ok()) return plan.status();
   return Work{*std::move(plan), 0, 0};
 }
 
 absl::StatusOr<Work> Handler::Prepare(const v1::ExplainRequest& request) const {
-  auto plan = PlanOf(request);
+  auto plan = PlanOf(FromProto(request));
   if (!plan.ok()) return plan.status();
   const std::int64_t message =
       request.has_conv() ? RequestBytes(request.conv()) : RequestBytes(request.conv_transpose());
@@ -147,18 +99,25 @@ absl::StatusOr<Work> Handler::Prepare(const v1::ExplainRequest& request) const {
               static_cast<std::int64_t>(request.ByteSizeLong())};
 }
 
-absl::Status Handler::Run(const Work& work, const v1::ConvRequest& request,
-                          const RunContext& context, v1::ConvResponse& response) const {
-  return RunTensors(work, request, context, response);
+absl::StatusOr<ConvResult> Handler::Run(const Work& work, ReceivedRequest& request,
+                                        const RunContext& context) const {
+  const Problem& problem = work.plan.problem();
+  const Operands operands = request.TakeOperands();
+  const auto start = Clock::now();
+  Tensor output(problem.output_type(), problem.output_shape());
+  const absl::Status status =
+      Execute(work.plan, operands, {output.data(), static_cast<std::size_t>(output.byte_count())},
+              context.stop);
+  if (!status.ok()) return status;
+  return ConvResult{std::move(output),
+                    {.algorithm = std::string(work.plan.algorithm_name()),
+                     .instruction_set = std::string(InstructionSet()),
+                     .queue = start - context.arrival,
+                     .compute = Clock::now() - start}};
 }
 
-absl::Status Handler::Run(const Work& work, const v1::ConvTransposeRequest& request,
-                          const RunContext& context, v1::ConvTransposeResponse& response) const {
-  return RunTensors(work, request, context, response);
-}
-
-absl::Status Handler::Run(const Work& work, const v1::DescribeRequest&, const RunContext&,
-                          v1::DescribeResponse& response) const {
+absl::StatusOr<v1::DescribeResponse> Handler::Run(const Work& work, const v1::DescribeRequest&,
+                                                  const RunContext&) const {
   const Problem& problem = work.plan.problem();
   Description description{.operation = problem.operation(),
                           .output_shape = problem.output_shape(),
@@ -173,21 +132,20 @@ absl::Status Handler::Run(const Work& work, const v1::DescribeRequest&, const Ru
   for (std::size_t axis = 0; axis < problem.axes().size(); ++axis) {
     description.axes.push_back(DescribeAxis(problem, axis));
   }
-  response = ToProto(description);
-  return absl::OkStatus();
+  return ToProto(description);
 }
 
-absl::Status Handler::Run(const Work& work, const v1::ExplainRequest& request, const RunContext&,
-                          v1::ExplainResponse& response) const {
+absl::StatusOr<v1::ExplainResponse> Handler::Run(const Work& work,
+                                                 const v1::ExplainRequest& request,
+                                                 const RunContext&) const {
   const DecodedOperands decoded(request);
   const auto explanation =
       Explain(work.plan.problem(),
               absl::MakeConstSpan(request.output_index().data(),
                                   static_cast<std::size_t>(request.output_index_size())),
-              decoded.explain_operands(), max_contributions_);
+              decoded.operands(), max_contributions_);
   if (!explanation.ok()) return explanation.status();
-  response = ToProto(*explanation);
-  return absl::OkStatus();
+  return ToProto(*explanation);
 }
 
 }  // namespace convserve

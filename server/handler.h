@@ -1,5 +1,5 @@
 // The pipeline of a request, without gRPC: decode, validate, plan; then, once admission granted the
-// bytes, execute and encode. Each RPC has the same two steps, chosen by the type of its request.
+// bytes, execute. Each RPC has the same two steps, chosen by the type of its request.
 //
 // Thread-safe. Both steps may throw std::bad_alloc.
 #ifndef CONVSERVE_SERVER_HANDLER_H_
@@ -14,14 +14,12 @@
 #include "absl/status/statusor.h"
 #include "core/limits.h"
 #include "core/planner.h"
+#include "proto/raw_request.h"
+#include "proto/results.h"
 
 namespace convserve {
 
 namespace v1 {
-class ConvRequest;
-class ConvResponse;
-class ConvTransposeRequest;
-class ConvTransposeResponse;
 class DescribeRequest;
 class DescribeResponse;
 class ExplainRequest;
@@ -57,27 +55,21 @@ class Handler {
   // INVALID_ARGUMENT with all violations; RESOURCE_EXHAUSTED, with figures, beyond a limit.
   // Allocates no tensor; takes time in proportion to the elements given as `values`, otherwise
   // constant.
-  absl::StatusOr<Work> Prepare(const v1::ConvRequest& request) const;
-  absl::StatusOr<Work> Prepare(const v1::ConvTransposeRequest& request) const;
+  absl::StatusOr<Work> Prepare(const ReceivedRequest& request) const;
   absl::StatusOr<Work> Prepare(const v1::DescribeRequest& request) const;
   absl::StatusOr<Work> Prepare(const v1::ExplainRequest& request) const;
 
-  // Fills `response` from the work that Prepare made of this `request`. CANCELLED when a stop was
-  // requested. On error the response is unspecified.
-  absl::Status Run(const Work& work, const v1::ConvRequest& request, const RunContext& context,
-                   v1::ConvResponse& response) const;
-  absl::Status Run(const Work& work, const v1::ConvTransposeRequest& request,
-                   const RunContext& context, v1::ConvTransposeResponse& response) const;
-  absl::Status Run(const Work& work, const v1::DescribeRequest& request, const RunContext& context,
-                   v1::DescribeResponse& response) const;
-  absl::Status Run(const Work& work, const v1::ExplainRequest& request, const RunContext& context,
-                   v1::ExplainResponse& response) const;
+  // Does the work that Prepare made of this `request`, which a Conv or ConvTranspose uses up.
+  // CANCELLED when a stop was requested.
+  absl::StatusOr<ConvResult> Run(const Work& work, ReceivedRequest& request,
+                                 const RunContext& context) const;
+  absl::StatusOr<v1::DescribeResponse> Run(const Work& work, const v1::DescribeRequest& request,
+                                           const RunContext& context) const;
+  absl::StatusOr<v1::ExplainResponse> Run(const Work& work, const v1::ExplainRequest& request,
+                                          const RunContext& context) const;
 
  private:
-  template <typename Request>
-  absl::StatusOr<Plan> PlanOf(const Request& request) const;
-  template <typename Request>
-  absl::StatusOr<Work> PrepareTensors(const Request& request) const;
+  absl::StatusOr<Plan> PlanOf(const DecodedProblem& decoded) const;
 
   const Options options_;
   const Limits limits_;

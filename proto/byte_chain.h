@@ -1,0 +1,66 @@
+// A message as the network delivered it: bytes in pieces, each of which is given back on its own.
+//
+// Movable. Not thread-safe.
+#ifndef CONVSERVE_PROTO_BYTE_CHAIN_H_
+#define CONVSERVE_PROTO_BYTE_CHAIN_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace grpc {
+class ByteBuffer;
+class Slice;
+}  // namespace grpc
+
+namespace convserve {
+
+// Bytes [begin, end) of a chain, counted from the first byte of its first piece.
+struct ByteRange {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+
+  std::int64_t size() const { return end - begin; }
+  bool operator==(const ByteRange&) const = default;
+};
+
+class ByteChain {
+ public:
+  ByteChain();
+  // Takes the pieces out of `buffer`, which is empty afterwards. No byte is copied.
+  explicit ByteChain(grpc::ByteBuffer& buffer);
+  explicit ByteChain(std::vector<grpc::Slice> pieces);
+  ByteChain(ByteChain&&) noexcept;
+  ByteChain& operator=(ByteChain&&) noexcept;
+  ~ByteChain();
+
+  // The bytes of all pieces, those that were given back included.
+  std::int64_t size() const { return size_; }
+
+  std::size_t pieces() const;
+  // Empty once it was given back.
+  std::span<const std::byte> piece(std::size_t index) const;
+
+  // The bytes of `range` where they lie in one piece, otherwise nullptr. They stay until the piece
+  // is given back or the chain ends.
+  const std::byte* Contiguous(ByteRange range) const;
+
+  // One range that is wanted elsewhere.
+  struct Move {
+    ByteRange range;
+    std::byte* to = nullptr;  // nullptr: stays where it is, which must be in one piece
+  };
+
+  // Copies every range to its place, in one pass that gives each piece back as soon as it was read,
+  // all but those in which a range stays. Once for a chain.
+  void MoveOut(std::span<const Move> moves);
+
+ private:
+  std::vector<grpc::Slice> pieces_;
+  std::int64_t size_ = 0;
+};
+
+}  // namespace convserve
+
+#endif  // CONVSERVE_PROTO_BYTE_CHAIN_H_
