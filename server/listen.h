@@ -1,22 +1,47 @@
-// Addresses to listen on, checked before gRPC sees them: gRPC alone would share a busy port on some
-// of a name's addresses, take the socket file of a living server away, and give no reason when it
-// fails.
+// Sockets to listen on, made here rather than by gRPC: gRPC would share a busy port on some of a
+// name's addresses, take the socket file of a living server away, and give no reason when it fails.
 #ifndef CONVSERVE_SERVER_LISTEN_H_
 #define CONVSERVE_SERVER_LISTEN_H_
 
 #include <string>
+#include <string_view>
+#include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/descriptor.h"
 
 namespace convserve {
 
-// "HOST:PORT", "[IPV6]:PORT" or "unix:PATH". INVALID_ARGUMENT for any other text;
-// FAILED_PRECONDITION, with the system's reason, for an address that cannot be had. Removes the
-// socket file that a dead server left behind.
-absl::Status CheckAddress(const std::string& address);
+// Where connections arrive. Closing it removes the file of a unix socket.
+class Listening {
+ public:
+  Listening(Listening&&) = default;
+  Listening& operator=(Listening&&) = delete;
+  ~Listening();
 
-// `address` with `port` for its last part; a unix address stays as it is.
-std::string WithPort(const std::string& address, int port);
+  // Non-blocking, one for each address that a name has.
+  const std::vector<Descriptor>& sockets() const { return sockets_; }
+
+  // As it was given, with the port that was chosen.
+  const std::string& address() const { return address_; }
+
+ private:
+  friend absl::StatusOr<Listening> Listen(const std::string& address, std::string_view option);
+  Listening() = default;
+
+  std::vector<Descriptor> sockets_;
+  std::string address_;
+  std::string file_;
+};
+
+// Listens on "HOST:PORT" (port 0: the system chooses), "[IPV6]:PORT" or "unix:PATH".
+// INVALID_ARGUMENT, naming the `option`, for any other text; FAILED_PRECONDITION, with the system's
+// reason, for an address that cannot be had. Removes the socket file that a dead server left
+// behind.
+absl::StatusOr<Listening> Listen(const std::string& address, std::string_view option);
+
+// Whether `address` reaches this machine alone: a unix socket, or only addresses of loopback.
+bool IsLocal(const std::string& address);
 
 }  // namespace convserve
 

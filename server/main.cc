@@ -51,6 +51,9 @@ int main(int argc, char** argv) {
   for (const std::string& address : (*server)->addresses()) {
     std::cout << "listening on " << address << std::endl;
   }
+  if (const std::string& address = (*server)->metrics_address(); !address.empty()) {
+    std::cout << "metrics on http://" << address << "/metrics" << std::endl;
+  }
 
   int number = 0;
   sigwait(&signals, &number);

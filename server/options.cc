@@ -120,6 +120,10 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
   add("drain-seconds", drain_seconds, "Seconds that accepted requests get to finish when stopping")
       ->type_name("SECONDS")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{86400}));
+  add("metrics-listen", server.metrics_listen,
+      "Where operators find /metrics, /livez and /readyz over HTTP: PORT (on 127.0.0.1), HOST:PORT "
+      "or [IPV6]:PORT; nowhere without it")
+      ->type_name("ADDRESS");
   add("log-level", server.log_level,
       "Least severity that is logged (to standard error): trace, debug, info, warning, error, "
       "critical, off")

@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <mutex>
 #include <optional>
@@ -12,16 +13,17 @@
 #include "core/limits.h"
 #include "core/planner.h"
 #include "fmt/format.h"
-#include "grpc/grpc.h"
-#include "grpc/health/v1/health.pb.h"
-#include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "server/access_log.h"
 #include "server/convolution_service.h"
+#include "server/front_door.h"
+#include "server/grpc_settings.h"
 #include "server/listen.h"
 #include "server/log.h"
 #include "server/machine.h"
+#include "server/metrics.h"
+#include "server/operator_port.h"
 #include "tbb/global_control.h"
 
 namespace convserve {
@@ -69,39 +71,36 @@ absl::Status ForceFromEnvironment() {
                                                                std::string(status.message())));
 }
 
-void SetUpGrpcOnce() {
-  static const bool done = [] {
-    // Held to the end of the process: when the last user leaves, gRPC 1.51 at times waits ten
-    // seconds for a thread of its own that nothing wakes.
-    grpc_init();
-    grpc::EnableDefaultHealthCheckService(true);
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-    // Known to this process, the health protocol is described by reflection too.
-    grpc::health::v1::HealthCheckRequest::descriptor();
-    return true;
-  }();
-  (void)done;
+constexpr int kDefaultConnections = 1000;
+
+// Whether the machine and the process have what was asked for.
+absl::Status CheckConnections(const ServerOptions& options) {
+  const std::int64_t room = ConnectionsThatFit();
+  if (options.connections.max_connections <= room) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("--max-connections: {} do not fit, the limit on open files (ulimit -n) leaves "
+                  "room for {}",
+                  options.connections.max_connections, room));
 }
 
-void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
-  builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
-  builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
-  // Two servers must not share a port unawares.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // gRPC expands a compressed message before it looks at any limit.
-  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
-  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
-  // A quota below what admitted requests need would break them.
-  grpc::ResourceQuota quota("convserve");
-  quota.Resize(
-      static_cast<std::size_t>(std::max(options.memory_limit, 4 * options.max_message_bytes)));
-  builder.SetResourceQuota(quota);
+absl::StatusOr<std::vector<Listening>> ListenAll(const std::vector<std::string>& addresses) {
+  std::vector<Listening> all;
+  for (const std::string& address : addresses) {
+    auto listening = Listen(address, "--listen");
+    if (!listening.ok()) return listening.status();
+    all.push_back(*std::move(listening));
+  }
+  return all;
 }
 
 // Fills in what was left to the machine.
 ServerOptions Resolve(ServerOptions options) {
   if (options.threads == 0) options.threads = Processors();
   if (options.memory_limit == 0) options.memory_limit = MemoryBytes() / 2;
+  if (int& connections = options.connections.max_connections; connections == 0) {
+    connections =
+        static_cast<int>(std::min<std::int64_t>(kDefaultConnections, ConnectionsThatFit()));
+  }
   return options;
 }
 
@@ -112,6 +111,11 @@ struct Server::Parts {
       : options(resolved),
         log(std::move(events)),
         access_log(*log, options.log_sample),
+        metrics({.instruction_set = std::string(InstructionSet()),
+                 .threads = options.threads,
+                 .memory_limit_bytes = options.memory_limit,
+                 .max_requests = options.max_requests,
+                 .max_connections = options.connections.max_connections}),
         parallelism(tbb::global_control::max_allowed_parallelism,
                     static_cast<std::size_t>(std::max(options.threads, Processors()) + 2)),
         service({.handler = {.max_message_bytes = options.max_message_bytes,
@@ -121,17 +125,55 @@ struct Server::Parts {
                                .requests = options.max_requests,
                                .slots = options.threads},
                  .threads = options.threads,
-                 .observers = {&access_log}}) {}
+                 .observers = {&access_log, &metrics}}) {}
+
+  Metrics::Moment Now() const {
+    const Admission::Usage usage = service.usage();
+    return {.ready = ready,
+            .calls_in_progress = usage.requests,
+            .calls_waiting = usage.waiting,
+            .calls_computing = usage.computing,
+            .in_flight_bytes = usage.bytes,
+            .connections = front_door->connections(),
+            .log_events_dropped = log->dropped()};
+  }
+
+  void OpenFrontDoor(std::vector<Listening> listening) {
+    for (const Listening& at : listening) addresses.push_back(at.address());
+    front_door = std::make_unique<FrontDoor>(FrontDoor::Options{
+        .listening = std::move(listening),
+        .max_connections = options.connections.max_connections,
+        .accepted =
+            [this](int fd) {
+              grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+              connection.fd = fd;
+              acceptor->HandleNewConnection(&connection);
+            },
+        .refused = [this] { metrics.Rejected("TOO_MANY_CONNECTIONS"); }});
+  }
+
+  void OpenOperatorPort(Listening listening) {
+    metrics_address = listening.address();
+    operator_port = std::make_unique<OperatorPort>(
+        std::move(listening), OperatorPort::Pages{.metrics = [this] { return metrics.Text(Now()); },
+                                                  .ready = [this] { return ready.load(); }});
+  }
 
   const ServerOptions options;
   const std::unique_ptr<Log> log;
   AccessLog access_log;
+  Metrics metrics;
+  std::atomic<bool> ready = false;
   // More threads than processors are granted too; beside them the express thread, and oneTBB counts
   // the caller's.
   const tbb::global_control parallelism;
   ConvolutionService service;
   std::vector<std::string> addresses;
+  std::string metrics_address;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
   std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<FrontDoor> front_door;
+  std::unique_ptr<OperatorPort> operator_port;
 
   std::once_flag shut_down;
   std::mutex mutex;
@@ -146,32 +188,35 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& reque
   auto algorithm = ForcedAlgorithm();
   if (!algorithm.ok()) return algorithm.status();
   if (const absl::Status status = ForceFromEnvironment(); !status.ok()) return status;
-  for (const std::string& address : requested.listen) {
-    if (const absl::Status status = CheckAddress(address); !status.ok()) return status;
+  const ServerOptions options = Resolve(requested);
+  if (const absl::Status status = CheckConnections(options); !status.ok()) return status;
+  auto listening = ListenAll(options.listen);
+  if (!listening.ok()) return listening.status();
+  std::optional<Listening> metrics;
+  if (!options.metrics_listen.empty()) {
+    auto bound = OperatorPort::Bind(options.metrics_listen);
+    if (!bound.ok()) return bound.status();
+    metrics.emplace(*std::move(bound));
   }
 
-  SetUpGrpcOnce();
-  const ServerOptions options = Resolve(requested);
+  SetUpGrpc();
   auto parts = std::make_unique<Parts>(options, *algorithm, *std::move(log));
   grpc::ServerBuilder builder;
   Configure(builder, options);
   builder.RegisterService(&parts->service);
-  std::vector<int> ports(options.listen.size());
-  for (std::size_t i = 0; i < ports.size(); ++i) {
-    builder.AddListeningPort(options.listen[i], grpc::InsecureServerCredentials(), &ports[i]);
-  }
+  parts->acceptor = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      grpc::InsecureServerCredentials());
   parts->server = builder.BuildAndStart();
-  if (parts->server == nullptr) {
-    return absl::FailedPreconditionError(
-        fmt::format("cannot listen on {}", fmt::join(options.listen, ", ")));
-  }
-  for (std::size_t i = 0; i < ports.size(); ++i) {
-    parts->addresses.push_back(WithPort(options.listen[i], ports[i]));
-  }
+  if (parts->server == nullptr) return absl::InternalError("gRPC does not start");
+  parts->OpenFrontDoor(*std::move(listening));
+  if (metrics) parts->OpenOperatorPort(*std::move(metrics));
   parts->server->GetHealthCheckService()->SetServingStatus(
       v1::ConvolutionService::service_full_name(), true);
+  parts->ready = true;
   parts->log->Write(Severity::kInfo, "serving",
                     {{"addresses", fmt::format("{}", fmt::join(parts->addresses, ","))},
+                     {"metrics", parts->metrics_address},
                      {"instruction_set", InstructionSet()},
                      {"threads", options.threads},
                      {"algorithm", algorithm->empty() ? "by plan" : *algorithm},
@@ -188,6 +233,8 @@ Server::~Server() { Shutdown(std::chrono::milliseconds(0)); }
 
 const std::vector<std::string>& Server::addresses() const { return parts_->addresses; }
 
+const std::string& Server::metrics_address() const { return parts_->metrics_address; }
+
 std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
   grpc::ChannelArguments arguments;
   const int limit = static_cast<int>(parts_->options.max_message_bytes);
@@ -199,7 +246,9 @@ std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
 void Server::Shutdown(std::chrono::milliseconds drain) {
   std::call_once(parts_->shut_down, [&] {
     parts_->log->Write(Severity::kInfo, "draining", {{"drain_ms", drain.count()}});
+    parts_->ready = false;
     parts_->server->GetHealthCheckService()->Shutdown();
+    parts_->front_door->Close();
     const bool finished = parts_->service.Drain(std::chrono::steady_clock::now() + drain);
     if (!finished)
       parts_->log->Write(Severity::kWarning, "cancelling", {{"drain_ms", drain.count()}});
@@ -208,6 +257,8 @@ void Server::Shutdown(std::chrono::milliseconds drain) {
     parts_->server->Wait();
     // Cancelled requests end when their kernels notice.
     parts_->service.Drain(std::chrono::steady_clock::time_point::max());
+    parts_->operator_port.reset();
+    parts_->front_door.reset();
     parts_->log->Write(Severity::kInfo, "stopped");
     const std::lock_guard lock(parts_->mutex);
     parts_->has_ended = true;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/connection_limits.h"
 
 namespace grpc {
 class Channel;
@@ -44,6 +45,12 @@ struct ServerOptions {
   // Requests that are accepted at a time, computing or waiting; further ones are refused at once.
   int max_requests = 256;
 
+  ConnectionLimits connections = {};
+
+  // "PORT" (on 127.0.0.1), "HOST:PORT" or "[IPV6]:PORT": where operators find /metrics, /livez and
+  // /readyz over HTTP (server/operator_port.h). Empty: nowhere.
+  std::string metrics_listen = "";
+
   // What is logged to standard error: the least severity ("trace", "debug", "info", "warning",
   // "error", "critical" or "off"), the form ("text" or "json"), and of the calls that succeed the
   // share, 0 to 1; those that fail are all logged.
@@ -70,6 +77,9 @@ class Server {
 
   // Where the server answers, in the order of `listen`, with the ports that were chosen.
   const std::vector<std::string>& addresses() const;
+
+  // "HOST:PORT" of `metrics_listen`, with the port that was chosen; empty without one.
+  const std::string& metrics_address() const;
 
   // A channel into this server without a socket. It may outlive the server; calls then fail.
   std::shared_ptr<grpc::Channel> InProcessChannel();

@@ -12,9 +12,12 @@
 
 namespace convserve {
 
-Child::Child(const std::vector<std::string>& arguments,
+Child::Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment)
+    : Child(Program{CONVSERVE_BINARY_DIR "/bin/convserve"}, arguments, environment) {}
+
+Child::Child(const Program& program, const std::vector<std::string>& arguments,
              const std::vector<std::string>& environment) {
-  const std::string binary = CONVSERVE_BINARY_DIR "/bin/convserve";
+  const std::string& binary = program.path;
   std::vector<char*> argv = {const_cast<char*>(binary.c_str())};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);

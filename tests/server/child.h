@@ -1,13 +1,20 @@
-// The convserve binary as a child of the test.
+// The convserve binary, or another program, as a child of the test.
 #ifndef CONVSERVE_TESTS_SERVER_CHILD_H_
 #define CONVSERVE_TESTS_SERVER_CHILD_H_
 
 #include <sys/types.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace convserve {
+
+// A program by its path.
+struct Program {
+  explicit Program(std::string program_path) : path(std::move(program_path)) {}
+  std::string path;
+};
 
 class Child {
  public:
@@ -15,6 +22,10 @@ class Child {
   // "NAME=value".
   explicit Child(const std::vector<std::string>& arguments,
                  const std::vector<std::string>& environment = {});
+
+  // The same with another program.
+  Child(const Program& program, const std::vector<std::string>& arguments,
+        const std::vector<std::string>& environment = {});
 
   // Kills what still runs.
   ~Child();

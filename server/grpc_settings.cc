@@ -1,0 +1,83 @@
+#include "server/grpc_settings.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include "grpc/grpc.h"
+#include "grpc/health/v1/health.pb.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/grpcpp.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "server/server.h"
+
+namespace convserve {
+namespace {
+
+// Reflection, and it alone, holds a thread for each of its streams.
+constexpr int kMaxStreamThreads = 16;
+
+constexpr int kGraceMilliseconds = 30'000;
+
+int Milliseconds(std::chrono::milliseconds time) {
+  return static_cast<int>(std::min<std::int64_t>(time.count(), std::numeric_limits<int>::max()));
+}
+
+int OrNever(std::chrono::milliseconds time) {
+  return time.count() == 0 ? std::numeric_limits<int>::max() : Milliseconds(time);
+}
+
+// gRPC reads messages before the service can refuse them. This bounds what it may hold of them:
+// enough for the largest that may come together, no more than the service itself may hold, and
+// always room for a few of the largest, since a quota that is too small breaks good traffic.
+std::size_t ReceiveQuota(const ServerOptions& options) {
+  const std::int64_t together = options.max_requests * options.max_message_bytes;
+  return static_cast<std::size_t>(
+      std::max(std::min(together, options.memory_limit), 4 * options.max_message_bytes));
+}
+
+}  // namespace
+
+void SetUpGrpc() {
+  static const bool done = [] {
+    // Held to the end of the process: when the last user leaves, gRPC 1.51 at times waits ten
+    // seconds for a thread of its own that nothing wakes.
+    grpc_init();
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // Known to this process, the health protocol is described by reflection too.
+    grpc::health::v1::HealthCheckRequest::descriptor();
+    return true;
+  }();
+  (void)done;
+}
+
+void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
+  builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
+  // gRPC expands a compressed message before it looks at any limit.
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+
+  const ConnectionLimits& limits = options.connections;
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.max_streams);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, limits.max_metadata_bytes);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                             Milliseconds(limits.handshake_timeout));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, OrNever(limits.max_idle));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, OrNever(limits.max_age));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, kGraceMilliseconds);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(limits.keepalive_time));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(limits.keepalive_timeout));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             Milliseconds(limits.min_ping_interval));
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 2);
+
+  grpc::ResourceQuota quota("convserve");
+  quota.Resize(ReceiveQuota(options));
+  quota.SetMaxThreads(kMaxStreamThreads);
+  builder.SetResourceQuota(quota);
+}
+
+}  // namespace convserve
