@@ -95,10 +95,9 @@ TensorSpec DecodeSpec(const v1::Tensor& message, const SpecOptions& options, Vio
   TensorSpec spec{FromProto(message.data_type()), FromRepeated<Shape>(message.shape()), {}};
   const std::int64_t bytes = options.data_bytes;
   if (bytes > 0 && !message.values().empty()) {
-    found.push_back(
-        {fmt::format("{}.values", options.field),
-         fmt::format("expected none beside `data` ({} bytes), got {}", bytes,
-                     message.values_size())});
+    found.push_back({fmt::format("{}.values", options.field),
+                     fmt::format("expected none beside `data` ({} bytes), got {}", bytes,
+                                 message.values_size())});
   }
   if (!message.values().empty()) CheckValues(message, options.field, found);
   if (bytes > 0 || (message.values().empty() && options.elements_required)) {
@@ -136,7 +135,9 @@ template <typename Request>
 DecodedProblem DecodeRequest(const Request& message, const DataBytes& data,
                              const RequestOptions& options = {}) {
   DecodedProblem decoded;
-  auto& [spec, paths, found] = decoded;
+  ProblemSpec& spec = decoded.spec;
+  FieldPaths& paths = decoded.paths;
+  Violations& found = decoded.found;
   for (std::string* path :
        {&paths.input_shape, &paths.input_type, &paths.input_data, &paths.weight_shape,
         &paths.weight_type, &paths.weight_data, &paths.bias_shape, &paths.bias_type,

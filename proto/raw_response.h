@@ -17,8 +17,8 @@ namespace convserve {
 grpc::ByteBuffer WriteResponse(ConvResult result, bool as_values);
 
 // The inverse: each piece of `bytes` is given back when its part of the tensor has been copied.
-// INVALID_ARGUMENT where protobuf would not parse the bytes, or where the tensor contradicts itself.
-// Throws std::bad_alloc.
+// INVALID_ARGUMENT where protobuf would not parse the bytes, or where the tensor contradicts
+// itself. Throws std::bad_alloc.
 absl::StatusOr<ConvResult> ReadResponse(ByteChain bytes);
 
 }  // namespace convserve

@@ -14,6 +14,63 @@ constexpr std::uint32_t kOneValueTag = MakeTag(4, WireType::kFixed64);
 // A length that is written before it is known always takes this many bytes.
 constexpr std::size_t kLengthBytes = 5;
 
+absl::Status Malformed(std::int64_t size, std::int64_t position) {
+  return absl::InvalidArgumentError(fmt::format(
+      "expected a protobuf message, got {} bytes whose field at byte {} is malformed or "
+      "incomplete",
+      size, position));
+}
+
+absl::Status TooMuch() {
+  absl::Status status = absl::ResourceExhaustedError(fmt::format(
+      "expected at most {} bytes beside the elements of tensors, got more", kMaxFieldBytes));
+  SetReason(status, "REQUEST_LIMIT");
+  return status;
+}
+
+bool IsElements(std::uint32_t tag) {
+  return tag == kDataTag || tag == kPackedValuesTag || tag == kOneValueTag;
+}
+
+// Messages within messages: an ExplainRequest has requests as its first fields, a request tensors.
+enum class Level { kTensor, kRequest, kExplainRequest };
+
+std::uint32_t Nested(Level level) {
+  switch (level) {
+    case Level::kTensor:
+      return 0;
+    case Level::kRequest:
+      return SplitMessage::kMaxTensors;
+    case Level::kExplainRequest:
+    default:
+      return 2;
+  }
+}
+
+// Moves `reader` to `end`, through fields of a message of this level, and adds to `bytes` what is
+// not an element of a tensor. False for malformed fields.
+bool CountFieldBytes(WireReader& reader, std::int64_t end, Level level, std::int64_t& bytes) {
+  while (reader.position() < end && bytes <= kMaxFieldBytes) {
+    const std::int64_t start = reader.position();
+    const auto tag = reader.ReadTag(end);
+    if (!tag) return false;
+    const bool nested = *tag >> 3 <= Nested(level) && (*tag & 7) == 2;
+    const bool elements = level == Level::kTensor && IsElements(*tag);
+    const std::int64_t value = reader.position();
+    if (nested) {
+      const auto message = reader.ReadLength(end);
+      if (!message) return false;
+      bytes += message->begin - start;
+      const Level inner = static_cast<Level>(static_cast<int>(level) - 1);
+      if (!CountFieldBytes(reader, message->end, inner, bytes)) return false;
+      continue;
+    }
+    if (!reader.SkipValue(*tag, end)) return false;
+    bytes += (elements ? value : reader.position()) - start;
+  }
+  return true;
+}
+
 class Splitter {
  public:
   explicit Splitter(const ByteChain& bytes) : size_(bytes.size()), reader_(bytes) {}
@@ -25,7 +82,8 @@ class Splitter {
       if (!tag) return Malformed(start);
       const std::size_t field = *tag >> 3;
       bool read = false;
-      if (field <= tensors && *tag == MakeTag(static_cast<std::uint32_t>(field), WireType::kBytes)) {
+      if (field <= tensors &&
+          *tag == MakeTag(static_cast<std::uint32_t>(field), WireType::kBytes)) {
         read = Tensor(start, split_.data[field - 1]);
       } else {
         read = reader_.SkipValue(*tag, size_);
@@ -92,18 +150,7 @@ class Splitter {
   }
 
   absl::Status Malformed(const WireReader& start) const {
-    return absl::InvalidArgumentError(
-        fmt::format("expected a protobuf message, got {} bytes whose field at byte {} is malformed "
-                    "or incomplete",
-                    size_, start.position()));
-  }
-
-  static absl::Status TooMuch() {
-    absl::Status status = absl::ResourceExhaustedError(
-        fmt::format("expected at most {} bytes beside the elements of tensors, got more",
-                    kMaxFieldBytes));
-    SetReason(status, "REQUEST_LIMIT");
-    return status;
+    return convserve::Malformed(size_, start.position());
   }
 
   const std::int64_t size_;
@@ -113,6 +160,15 @@ class Splitter {
 };
 
 }  // namespace
+
+absl::Status CheckExplainRequest(const ByteChain& bytes) {
+  WireReader reader(bytes);
+  std::int64_t field_bytes = 0;
+  if (!CountFieldBytes(reader, bytes.size(), Level::kExplainRequest, field_bytes)) {
+    return Malformed(bytes.size(), reader.position());
+  }
+  return field_bytes > kMaxFieldBytes ? TooMuch() : absl::OkStatus();
+}
 
 absl::StatusOr<SplitMessage> Split(const ByteChain& bytes, std::size_t tensors) {
   return Splitter(bytes).Split(tensors);

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "proto/byte_chain.h"
 
@@ -39,6 +40,9 @@ inline constexpr std::int64_t kMaxFieldBytes = std::int64_t{1} << 20;
 // and protobuf refuses `rest`); RESOURCE_EXHAUSTED beyond kMaxFieldBytes. Takes time in proportion
 // to the pieces, not to the bytes of tensors.
 absl::StatusOr<SplitMessage> Split(const ByteChain& bytes, std::size_t tensors);
+
+// The same refusals for an ExplainRequest, which protobuf parses as a whole.
+absl::Status CheckExplainRequest(const ByteChain& bytes);
 
 }  // namespace convserve
 

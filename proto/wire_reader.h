@@ -5,8 +5,8 @@
 //   value   = varint (0), 8 bytes (1), length and bytes (2), fields up to an end group (3), 4 bytes
 //   (5)
 //
-// Accepts what protobuf 3.21 accepts, with two exceptions that it leaves to protobuf: whether groups
-// are closed in order, and how deep they nest. Sees no values, only where fields lie.
+// Accepts what protobuf 3.21 accepts, with two exceptions that it leaves to protobuf: whether
+// groups are closed in order, and how deep they nest. Sees no values, only where fields lie.
 //
 // Copyable: a copy remembers a place.
 #ifndef CONVSERVE_PROTO_WIRE_READER_H_

@@ -56,6 +56,9 @@ absl::Status DescribeMethod::Write(const Request&, const Result& result, grpc::B
 }
 
 absl::StatusOr<v1::ExplainRequest> ExplainMethod::Read(grpc::ByteBuffer& bytes) {
+  grpc::ByteBuffer pieces(bytes);
+  const absl::Status status = CheckExplainRequest(ByteChain(pieces));
+  if (!status.ok()) return status;
   return Parse<v1::ExplainRequest>(bytes);
 }
 

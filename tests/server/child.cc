@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+
 #include "gtest/gtest.h"
 
 namespace convserve {
@@ -66,6 +68,15 @@ std::string Child::ReadErrors() {
 }
 
 void Child::Signal(int number) { kill(pid_, number); }
+
+std::int64_t Child::PeakMemory() const {
+  std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::stoll(line.substr(6)) << 10;
+  }
+  ADD_FAILURE() << "no peak in the status of process " << pid_;
+  return 0;
+}
 
 int Child::Wait() {
   int status = 0;

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,6 +41,9 @@ class Child {
   std::string ReadErrors();
 
   void Signal(int number);
+
+  // The most bytes that it had in memory so far.
+  std::int64_t PeakMemory() const;
 
   // Waits for its end: the exit code, or minus the signal that killed it.
   int Wait();
