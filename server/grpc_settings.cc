@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <mutex>
 
 #include "grpc/grpc.h"
 #include "grpc/health/v1/health.pb.h"
+#include "grpcpp/ext/channelz_service_plugin.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -38,8 +40,10 @@ std::size_t ReceiveQuota(const ServerOptions& options) {
 
 }  // namespace
 
-void SetUpGrpc() {
-  static const bool done = [] {
+void SetUpGrpc(const ServerOptions& options) {
+  static std::once_flag basics;
+  static std::once_flag channelz;
+  std::call_once(basics, [] {
     // Held to the end of the process: when the last user leaves, gRPC 1.51 at times waits ten
     // seconds for a thread of its own that nothing wakes.
     grpc_init();
@@ -47,9 +51,8 @@ void SetUpGrpc() {
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     // Known to this process, the health protocol is described by reflection too.
     grpc::health::v1::HealthCheckRequest::descriptor();
-    return true;
-  }();
-  (void)done;
+  });
+  if (options.channelz) std::call_once(channelz, grpc::channelz::experimental::InitChannelzService);
 }
 
 void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
@@ -58,6 +61,8 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
   // gRPC expands a compressed message before it looks at any limit.
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, options.channelz ? 1 : 0);
 
   const ConnectionLimits& limits = options.connections;
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.max_streams);

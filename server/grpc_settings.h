@@ -10,9 +10,9 @@ namespace convserve {
 
 struct ServerOptions;
 
-// What is set for the process as a whole, before its first server: health checking, reflection, and
-// channelz, which only servers with `channelz` show.
-void SetUpGrpc();
+// What is set for the process as a whole, before a server is built: health checking, reflection,
+// and channelz where it is asked for.
+void SetUpGrpc(const ServerOptions& options);
 
 void Configure(grpc::ServerBuilder& builder, const ServerOptions& options);
 

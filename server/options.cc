@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cstdint>
 #include <cstdlib>
 #include <istream>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -47,6 +50,33 @@ std::string EnvironmentName(std::string option) {
 bool InEnvironment(const std::string& option) {
   const char* value = std::getenv(EnvironmentName(option).c_str());
   return value != nullptr && *value != '\0';
+}
+
+constexpr std::chrono::milliseconds kZero{0};
+constexpr std::chrono::milliseconds kPositive{1};
+
+// "2.5s", "500ms", "30m", "1h"; without a unit, seconds. At most a year.
+std::optional<std::chrono::milliseconds> ParseTime(std::string_view text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return std::nullopt;
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"", 1e3}, {"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}};
+  for (const auto& [name, milliseconds] : kUnits) {
+    const double product = number * milliseconds;
+    if (name == unit && product >= 0 && product <= 365 * 24 * 3600e3) {
+      return std::chrono::milliseconds(static_cast<std::int64_t>(product));
+    }
+  }
+  return std::nullopt;
+}
+
+std::string TimeText(std::chrono::milliseconds time) {
+  if (time.count() % 1000 != 0) return fmt::format("{}ms", time.count());
+  if (time.count() % 60'000 != 0 || time.count() == 0)
+    return fmt::format("{}s", time.count() / 1000);
+  return fmt::format("{}m", time.count() / 60'000);
 }
 
 // CLI11 asks the environment last. Here it is stronger than the file: what it sets is passed over.
@@ -94,6 +124,32 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
         ->envname(EnvironmentName(name))
         ->capture_default_str();
   };
+  const auto add_time = [&](const char* name, std::chrono::milliseconds& value, std::string help,
+                            std::chrono::milliseconds least) {
+    known.insert(name);
+    const std::string option = fmt::format("--{}", name);
+    return app
+        .add_option_function<std::string>(
+            option,
+            [&value, option, least](const std::string& text) {
+              const std::optional<std::chrono::milliseconds> time = ParseTime(text);
+              if (!time || *time < least) {
+                throw CLI::ValidationError(
+                    option, fmt::format("expected a time{}, such as 2.5s, 500ms or 30m, got {}",
+                                        least.count() > 0 ? " above 0" : "", text));
+              }
+              value = *time;
+            },
+            std::move(help))
+        ->envname(EnvironmentName(name))
+        ->type_name("TIME")
+        ->default_str(TimeText(value));
+  };
+  const auto add_flag = [&](const char* name, bool& value, std::string help) {
+    known.insert(name);
+    return app.add_flag(fmt::format("--{}", name), value, std::move(help))
+        ->envname(EnvironmentName(name));
+  };
   const CLI::AsSizeValue size(/*kb_is_1000=*/false);
   add("listen", server.listen,
       "Where to answer: HOST:PORT, [IPV6]:PORT or unix:PATH; port 0 lets the system choose. "
@@ -117,6 +173,42 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
   add("max-requests", server.max_requests,
       "Requests accepted at a time, computing or waiting; further ones are refused")
       ->type_name("COUNT");
+  ConnectionLimits& connections = server.connections;
+  add("max-connections", connections.max_connections,
+      "Connections open at a time; further ones are closed. 0: 1000, or what ulimit -n allows")
+      ->type_name("COUNT");
+  add("max-streams", connections.max_streams, "Calls in progress on one connection")
+      ->type_name("COUNT");
+  add("max-metadata-bytes", connections.max_metadata_bytes, "Metadata of one call; 1KiB to 1MiB")
+      ->type_name("SIZE")
+      ->transform(size);
+  add_time("handshake-timeout", connections.handshake_timeout,
+           "Time for the TLS and HTTP/2 handshakes of a connection", kPositive);
+  add_time("max-connection-idle", connections.max_idle,
+           "Connections without a call for so long are closed; 0: never", kZero);
+  add_time("max-connection-age", connections.max_age,
+           "Callers are asked to connect anew after so long; 0: never", kZero);
+  add_time("keepalive-time", connections.keepalive_time, "Silent peers are probed after so long",
+           kPositive);
+  add_time("keepalive-timeout", connections.keepalive_timeout,
+           "and given up after so long without an answer", kPositive);
+  add_time("min-ping-interval", connections.min_ping_interval,
+           "Callers that probe the server more often are sent away", kPositive);
+  SecurityOptions& security = server.security;
+  add("tls-cert", security.tls_cert, "Certificate with its chain, PEM; read again when it changes")
+      ->type_name("FILE");
+  add("tls-key", security.tls_key, "Private key of the certificate, PEM")->type_name("FILE");
+  add("tls-client-ca", security.tls_client_ca,
+      "Authorities of callers' certificates, PEM: callers must present one")
+      ->type_name("FILE");
+  add("token-file", security.token_file,
+      "Bearer tokens, one a line, plain or as sha256:HEX: calls other than health need one")
+      ->type_name("FILE");
+  add_flag("plaintext-tokens", security.plaintext_tokens,
+           "Allow tokens without TLS on addresses that other machines reach");
+  add_time("reload-interval", security.reload_interval,
+           "How often certificates and tokens are looked at for changes", kPositive);
+  add_flag("channelz", server.channelz, "Serve gRPC's channelz");
   add("drain-seconds", drain_seconds, "Seconds that accepted requests get to finish when stopping")
       ->type_name("SECONDS")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{86400}));

@@ -24,6 +24,8 @@
 #include "server/machine.h"
 #include "server/metrics.h"
 #include "server/operator_port.h"
+#include "server/security.h"
+#include "server/throttle.h"
 #include "tbb/global_control.h"
 
 namespace convserve {
@@ -31,6 +33,8 @@ namespace {
 
 constexpr std::int64_t kMinMessageBytes = std::int64_t{64} << 10;
 constexpr int kMaxThreads = 1024;
+constexpr int kMinMetadataBytes = 1 << 10;
+constexpr int kMaxMetadataBytes = 1 << 20;
 
 // After the drain only streams remain (health watchers, reflection): what they get to end by
 // themselves.
@@ -54,6 +58,17 @@ absl::Status CheckRanges(const ServerOptions& options) {
   }
   if (options.memory_limit < 0) return Out("--memory-limit", "at least 0", options.memory_limit);
   if (options.max_requests < 1) return Out("--max-requests", "at least 1", options.max_requests);
+  const ConnectionLimits& limits = options.connections;
+  if (limits.max_connections < 0) {
+    return Out("--max-connections", "at least 0", limits.max_connections);
+  }
+  if (limits.max_streams < 1) return Out("--max-streams", "at least 1", limits.max_streams);
+  if (limits.max_metadata_bytes < kMinMetadataBytes ||
+      limits.max_metadata_bytes > kMaxMetadataBytes) {
+    return Out("--max-metadata-bytes",
+               fmt::format("{} to {}", kMinMetadataBytes, kMaxMetadataBytes),
+               limits.max_metadata_bytes);
+  }
   if (!(options.log_sample >= 0 && options.log_sample <= 1)) {
     return absl::InvalidArgumentError(
         fmt::format("--log-sample: expected 0 to 1, got {}", options.log_sample));
@@ -127,6 +142,38 @@ struct Server::Parts {
                  .threads = options.threads,
                  .observers = {&access_log, &metrics}}) {}
 
+  // Before anything is listened on.
+  absl::Status OpenSecurity() {
+    auto opened = Security::Open(
+        options.security, options.listen,
+        {.reloaded =
+             [this](std::string_view file, const absl::Status& status) {
+               metrics.Reloaded(file, status.ok());
+               if (status.ok()) return log->Write(Severity::kInfo, "reloaded", {{"files", file}});
+               log->Write(Severity::kError, "reload_failed",
+                          {{"files", file}, {"error", std::string(status.message())}});
+             },
+         .refused =
+             [this](std::string_view path) {
+               metrics.Rejected("UNAUTHENTICATED");
+               if (const auto before = refused_calls.Pass()) {
+                 log->Write(Severity::kWarning, "refused",
+                            {{"path", path}, {"reason", "UNAUTHENTICATED"}, {"unlogged", *before}});
+               }
+             }});
+    if (!opened.ok()) return opened.status();
+    security = *std::move(opened);
+    for (const std::string& address : options.listen) {
+      if (security->has_tls() || IsLocal(address)) continue;
+      log->Write(Severity::kWarning, "exposed",
+                 {{"address", address},
+                  {"advice",
+                   "calls are plaintext; add --tls-cert and --tls-key, or keep it behind "
+                   "a proxy or mesh that encrypts"}});
+    }
+    return absl::OkStatus();
+  }
+
   Metrics::Moment Now() const {
     const Admission::Usage usage = service.usage();
     return {.ready = ready,
@@ -135,7 +182,8 @@ struct Server::Parts {
             .calls_computing = usage.computing,
             .in_flight_bytes = usage.bytes,
             .connections = front_door->connections(),
-            .log_events_dropped = log->dropped()};
+            .log_events_dropped = log->dropped(),
+            .certificate_expiry = security->certificate_expires_at()};
   }
 
   void OpenFrontDoor(std::vector<Listening> listening) {
@@ -149,7 +197,14 @@ struct Server::Parts {
               connection.fd = fd;
               acceptor->HandleNewConnection(&connection);
             },
-        .refused = [this] { metrics.Rejected("TOO_MANY_CONNECTIONS"); }});
+        .refused =
+            [this] {
+              metrics.Rejected("TOO_MANY_CONNECTIONS");
+              if (const auto before = refused_connections.Pass()) {
+                log->Write(Severity::kWarning, "refused",
+                           {{"reason", "TOO_MANY_CONNECTIONS"}, {"unlogged", *before}});
+              }
+            }});
   }
 
   void OpenOperatorPort(Listening listening) {
@@ -163,7 +218,10 @@ struct Server::Parts {
   const std::unique_ptr<Log> log;
   AccessLog access_log;
   Metrics metrics;
+  Throttle refused_calls;
+  Throttle refused_connections;
   std::atomic<bool> ready = false;
+  std::unique_ptr<Security> security;
   // More threads than processors are granted too; beside them the express thread, and oneTBB counts
   // the caller's.
   const tbb::global_control parallelism;
@@ -190,6 +248,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& reque
   if (const absl::Status status = ForceFromEnvironment(); !status.ok()) return status;
   const ServerOptions options = Resolve(requested);
   if (const absl::Status status = CheckConnections(options); !status.ok()) return status;
+  SetUpGrpc(options);
+  auto parts = std::make_unique<Parts>(options, *algorithm, *std::move(log));
+  if (const absl::Status status = parts->OpenSecurity(); !status.ok()) return status;
   auto listening = ListenAll(options.listen);
   if (!listening.ok()) return listening.status();
   std::optional<Listening> metrics;
@@ -199,14 +260,12 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& reque
     metrics.emplace(*std::move(bound));
   }
 
-  SetUpGrpc();
-  auto parts = std::make_unique<Parts>(options, *algorithm, *std::move(log));
   grpc::ServerBuilder builder;
   Configure(builder, options);
   builder.RegisterService(&parts->service);
   parts->acceptor = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
-      grpc::InsecureServerCredentials());
+      parts->security->credentials());
   parts->server = builder.BuildAndStart();
   if (parts->server == nullptr) return absl::InternalError("gRPC does not start");
   parts->OpenFrontDoor(*std::move(listening));
@@ -218,11 +277,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& reque
                     {{"addresses", fmt::format("{}", fmt::join(parts->addresses, ","))},
                      {"metrics", parts->metrics_address},
                      {"instruction_set", InstructionSet()},
+                     {"tls", parts->security->has_tls()},
+                     {"client_certificates", !options.security.tls_client_ca.empty()},
+                     {"tokens", parts->security->has_tokens()},
                      {"threads", options.threads},
                      {"algorithm", algorithm->empty() ? "by plan" : *algorithm},
                      {"max_message_bytes", options.max_message_bytes},
                      {"max_multiply_adds", options.max_multiply_adds},
                      {"max_requests", options.max_requests},
+                     {"max_connections", options.connections.max_connections},
                      {"memory_limit", options.memory_limit}});
   return std::unique_ptr<Server>(new Server(std::move(parts)));
 }

@@ -17,6 +17,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/connection_limits.h"
+#include "server/security_options.h"
 
 namespace grpc {
 class Channel;
@@ -47,6 +48,13 @@ struct ServerOptions {
 
   ConnectionLimits connections = {};
 
+  // Without any, calls are plaintext and everybody may call.
+  SecurityOptions security = {};
+
+  // Serves gRPC's channelz, which shows connections and calls. It belongs to the process: servers
+  // that start later in it have it too.
+  bool channelz = false;
+
   // "PORT" (on 127.0.0.1), "HOST:PORT" or "[IPV6]:PORT": where operators find /metrics, /livez and
   // /readyz over HTTP (server/operator_port.h). Empty: nowhere.
   std::string metrics_listen = "";
@@ -63,10 +71,12 @@ class Server {
  public:
   // A server that answers on every address of `options.listen`.
   //
-  // INVALID_ARGUMENT for an option out of its range, an address that does not parse, or a value of
-  // CONVSERVE_ALGORITHM or CONVSERVE_ISA that names nothing; FAILED_PRECONDITION when an address
-  // cannot be had (in use, no permission, a file in the way) or the machine lacks the forced
-  // instruction set. Nothing is left running then.
+  // INVALID_ARGUMENT for an option out of its range, options that contradict each other, an address
+  // that does not parse, or a value of CONVSERVE_ALGORITHM or CONVSERVE_ISA that names nothing;
+  // FAILED_PRECONDITION when an address cannot be had (in use, no permission, a file in the way), a
+  // certificate, key or token file cannot be used, the limit on open files is too low, or the
+  // machine lacks the forced instruction set. Nothing is left running then, and where it is not an
+  // address that fails, none has been listened on.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options);
 
   // As Shutdown(0).

@@ -1,10 +1,5 @@
 // What the operators' port tells, and that the dashboard, the alerts and Prometheus itself
 // understand it.
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -13,9 +8,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "tests/server/certificates.h"
 #include "tests/server/child.h"
 #include "tests/server/fixture.h"
 #include "tests/server/http.h"
+#include "tests/server/scratch.h"
 
 namespace convserve {
 namespace {
@@ -51,43 +48,9 @@ class MetricsTest : public ::testing::Test {
   Caller caller_{ChannelTo(server_->addresses()[0])};
 };
 
-std::string FileText(const std::string& path) {
-  std::ifstream file(path);
-  EXPECT_TRUE(file) << path;
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 std::string SourceFile(const std::string& path) {
   return FileText(std::string(CONVSERVE_SOURCE_DIR "/") + path);
 }
-
-// What a shell command prints; a failure of it fails the test.
-std::string Output(const std::string& command) {
-  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
-  std::string text;
-  char block[4096];
-  for (std::size_t n = 0; (n = fread(block, 1, sizeof(block), pipe)) > 0;) text.append(block, n);
-  EXPECT_EQ(pclose(pipe), 0) << command << '\n' << text;
-  return text;
-}
-
-class ScratchFolder {
- public:
-  ScratchFolder()
-      : path_(std::filesystem::temp_directory_path() /
-              ("convserve-metrics-" + std::to_string(getpid()))) {
-    std::filesystem::create_directory(path_);
-  }
-  ~ScratchFolder() { std::filesystem::remove_all(path_); }
-  std::string Write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ / name) << text;
-    return path_ / name;
-  }
-  std::string path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 TEST_F(MetricsTest, CallsAreCountedByMethodAndCode) {
   v1::ConvResponse response;
@@ -222,7 +185,7 @@ TEST_F(MetricsTest, PrometheusScrapesIt) {
                        server_->metrics_address() + "']}]\n");
   const std::string address = "127.0.0.1:" + std::to_string(FreePort());
   Child prometheus(Program{"/usr/bin/prometheus"},
-                   {"--config.file=" + config, "--storage.tsdb.path=" + folder.path() + "/data",
+                   {"--config.file=" + config, "--storage.tsdb.path=" + folder.path("data"),
                     "--web.listen-address=" + address, "--log.level=error"});
   const auto ask = [&](const std::string& query) {
     return HttpAsk(address, "/api/v1/query?query=" + query).body;
