@@ -2,6 +2,7 @@
 #include <grpc/support/log.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -33,6 +34,14 @@ void EndAtNextSignal(const sigset_t& signals) {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
+// Each connection takes two files, and the usual soft limit is for programs of another age.
+void AllowManyFiles() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -40,6 +49,7 @@ int main(int argc, char** argv) {
   if (const auto* exit = std::get_if<convserve::ExitCode>(&parsed)) return exit->value;
   const auto& line = std::get<convserve::CommandLine>(parsed);
 
+  AllowManyFiles();
   const sigset_t signals = BlockStopSignals();
   // What gRPC says on standard error repeats our own messages; GRPC_VERBOSITY asks for it.
   if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
@@ -47,6 +57,10 @@ int main(int argc, char** argv) {
   if (!server.ok()) {
     std::cerr << "convserve: " << server.status().message() << '\n';
     return absl::IsInvalidArgument(server.status()) ? 2 : 1;
+  }
+  if (line.check) {
+    std::cout << "this configuration works" << std::endl;
+    return 0;
   }
   for (const std::string& address : (*server)->addresses()) {
     std::cout << "listening on " << address << std::endl;
@@ -58,5 +72,5 @@ int main(int argc, char** argv) {
   int number = 0;
   sigwait(&signals, &number);
   EndAtNextSignal(signals);
-  (*server)->Shutdown(line.drain);
+  (*server)->Shutdown(line.drain, line.drain_wait);
 }

@@ -24,7 +24,7 @@ namespace {
 constexpr int kUsage = 2;
 
 constexpr char kFooter[] = R"(
-Sizes take a unit: 65536, 64KiB, 256MiB, 1GiB (powers of 1024).
+Sizes take a unit: 65536, 64KiB, 256MiB, 1GiB (powers of 1024). So do times: 500ms, 2.5s, 30m, 1h.
 
 Each option is also read from the environment (--max-requests as CONVSERVE_MAX_REQUESTS; several
 addresses separated by commas) and from the --config file, one `name = value` a line:
@@ -37,7 +37,8 @@ The command line is the strongest, then the environment, then the file.
 CONVSERVE_ALGORITHM=NAME and CONVSERVE_ISA=NAME force how requests are computed; a name that does not
 exist is refused at start.
 
-SIGTERM and SIGINT stop the server once accepted requests are done; a second signal ends it at once.
+SIGTERM and SIGINT stop the server: health says NOT_SERVING, calls are served on for --drain-wait,
+then accepted requests have --drain-seconds to finish. A second signal ends it at once.
 Exit codes: 0 stopped, 1 could not start, 2 wrong usage.)";
 
 std::string EnvironmentName(std::string option) {
@@ -209,6 +210,10 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
   add_time("reload-interval", security.reload_interval,
            "How often certificates and tokens are looked at for changes", kPositive);
   add_flag("channelz", server.channelz, "Serve gRPC's channelz");
+  add_time("drain-wait", line.drain_wait,
+           "When stopping, first serve on for so long while health says NOT_SERVING, so that load "
+           "balancers take notice",
+           kZero);
   add("drain-seconds", drain_seconds, "Seconds that accepted requests get to finish when stopping")
       ->type_name("SECONDS")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{86400}));
@@ -224,6 +229,7 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
   add("log-sample", server.log_sample,
       "Share of the successful calls that is logged, 0 to 1; failed ones all are")
       ->type_name("SHARE");
+  add_flag("check", line.check, "Start, listen, stop again: 0 when a server would run like this");
   app.config_formatter(std::make_shared<WeakFile>(std::move(known)));
 
   try {

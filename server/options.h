@@ -14,8 +14,12 @@ namespace convserve {
 
 struct CommandLine {
   ServerOptions server;
-  // What accepted requests get to finish after SIGTERM or SIGINT.
+  // After SIGTERM or SIGINT: how long calls are still taken, and then what accepted requests get to
+  // finish (Server::Shutdown).
+  std::chrono::milliseconds drain_wait{2500};
   std::chrono::seconds drain{30};
+  // Only see whether the server would start.
+  bool check = false;
 };
 
 // The process is to end at once with this code: 0 after --help and --version, which print to `out`;

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -306,15 +307,20 @@ std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
   return parts_->server->InProcessChannel(arguments);
 }
 
-void Server::Shutdown(std::chrono::milliseconds drain) {
+void Server::Shutdown(std::chrono::milliseconds drain, std::chrono::milliseconds wait) {
   std::call_once(parts_->shut_down, [&] {
-    parts_->log->Write(Severity::kInfo, "draining", {{"drain_ms", drain.count()}});
+    parts_->log->Write(Severity::kInfo, "draining",
+                       {{"wait_ms", wait.count()}, {"drain_ms", drain.count()}});
     parts_->ready = false;
     parts_->server->GetHealthCheckService()->Shutdown();
+    std::this_thread::sleep_for(wait);
     parts_->front_door->Close();
+    // gRPC cancels calls that reach it while it says goodbye, so it does so last: until then they
+    // are refused with UNAVAILABLE, which callers know to take elsewhere.
     const bool finished = parts_->service.Drain(std::chrono::steady_clock::now() + drain);
-    if (!finished)
+    if (!finished) {
       parts_->log->Write(Severity::kWarning, "cancelling", {{"drain_ms", drain.count()}});
+    }
     const auto last_calls = finished ? kLastCalls : std::chrono::milliseconds(0);
     parts_->server->Shutdown(std::chrono::system_clock::now() + last_calls);
     parts_->server->Wait();

@@ -94,10 +94,12 @@ class Server {
   // A channel into this server without a socket. It may outlive the server; calls then fail.
   std::shared_ptr<grpc::Channel> InProcessChannel();
 
-  // Stops: health turns NOT_SERVING, new requests are refused with UNAVAILABLE, accepted ones have
-  // `drain` to finish; those that remain are cancelled. Returns when nothing runs any more.
-  // Thread-safe; calls after the first wait for the same end.
-  void Shutdown(std::chrono::milliseconds drain);
+  // Stops. Health turns NOT_SERVING and /readyz 503; for the time of `wait` calls are still served,
+  // so that load balancers can take notice. Then no connection is accepted and new requests are
+  // refused with UNAVAILABLE; accepted ones have `drain` to finish, and those that remain are
+  // cancelled. Returns when nothing runs any more. Thread-safe; calls after the first wait for the
+  // same end.
+  void Shutdown(std::chrono::milliseconds drain, std::chrono::milliseconds wait = {});
 
   // Returns once Shutdown is complete. Thread-safe.
   void Wait();

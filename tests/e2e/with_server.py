@@ -29,7 +29,7 @@ def server(binary, unix=False, seconds=60):
     """Yields the address of a server that serves; stops it at the end."""
     folder = tempfile.mkdtemp(prefix="convserve-")
     address = "unix:%s/socket" % folder if unix else "127.0.0.1:0"
-    process = subprocess.Popen([binary, "--listen", address], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    process = subprocess.Popen([binary, "--listen", address, "--drain-wait", "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                universal_newlines=True)
     log, found, listening = [], [], threading.Event()
 

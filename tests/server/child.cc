@@ -15,7 +15,11 @@
 namespace convserve {
 
 Child::Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment)
-    : Child(Program{CONVSERVE_BINARY_DIR "/bin/convserve"}, arguments, environment) {}
+    : Child(Program{CONVSERVE_BINARY_DIR "/bin/convserve"}, arguments, [&] {
+        std::vector<std::string> all = environment;
+        all.emplace_back("CONVSERVE_DRAIN_WAIT=0");
+        return all;
+      }()) {}
 
 Child::Child(const Program& program, const std::vector<std::string>& arguments,
              const std::vector<std::string>& environment) {

@@ -20,7 +20,7 @@ struct Program {
 class Child {
  public:
   // Runs `convserve` with these arguments and, beside this process's environment, these
-  // "NAME=value".
+  // "NAME=value". Told to stop, it does not wait for load balancers unless the arguments say so.
   explicit Child(const std::vector<std::string>& arguments,
                  const std::vector<std::string>& environment = {});
 

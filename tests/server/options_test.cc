@@ -55,7 +55,11 @@ TEST(Options, WithoutAnyTheServerIsOnLoopback) {
   EXPECT_EQ(parsed.line().server.threads, 0);
   EXPECT_EQ(parsed.line().server.max_message_bytes, 256 << 20);
   EXPECT_EQ(parsed.line().drain, std::chrono::seconds(30));
+  EXPECT_EQ(parsed.line().drain_wait, std::chrono::milliseconds(2500));
   EXPECT_EQ(parsed.line().server.log_level, "info");
+  EXPECT_EQ(parsed.line().server.metrics_listen, "");
+  EXPECT_EQ(parsed.line().server.security.tls_cert, "");
+  EXPECT_FALSE(parsed.line().check);
 }
 
 TEST(Options, TheCommandLineSetsEachOfThem) {
@@ -72,6 +76,68 @@ TEST(Options, TheCommandLineSetsEachOfThem) {
   EXPECT_EQ(server.max_requests, 5);
   EXPECT_EQ(server.log_level, "debug");
   EXPECT_EQ(parsed.line().drain, std::chrono::seconds(0));
+}
+
+TEST(Options, TheCommandLineSetsWhatOperatorsNeed) {
+  const Parsed parsed = Parse({"--metrics-listen",
+                               "9464",
+                               "--log-format",
+                               "json",
+                               "--log-sample",
+                               "0.25",
+                               "--tls-cert",
+                               "c",
+                               "--tls-key",
+                               "k",
+                               "--tls-client-ca",
+                               "a",
+                               "--token-file",
+                               "t",
+                               "--plaintext-tokens",
+                               "--reload-interval",
+                               "5s",
+                               "--channelz",
+                               "--check",
+                               "--max-connections",
+                               "9",
+                               "--max-streams",
+                               "8",
+                               "--max-metadata-bytes",
+                               "2KiB"});
+  const ServerOptions& server = parsed.line().server;
+  EXPECT_EQ(server.metrics_listen, "9464");
+  EXPECT_EQ(server.log_format, "json");
+  EXPECT_EQ(server.log_sample, 0.25);
+  EXPECT_EQ(server.security.tls_cert, "c");
+  EXPECT_EQ(server.security.tls_key, "k");
+  EXPECT_EQ(server.security.tls_client_ca, "a");
+  EXPECT_EQ(server.security.token_file, "t");
+  EXPECT_TRUE(server.security.plaintext_tokens);
+  EXPECT_EQ(server.security.reload_interval, std::chrono::seconds(5));
+  EXPECT_TRUE(server.channelz);
+  EXPECT_TRUE(parsed.line().check);
+  EXPECT_EQ(server.connections.max_connections, 9);
+  EXPECT_EQ(server.connections.max_streams, 8);
+  EXPECT_EQ(server.connections.max_metadata_bytes, 2048);
+}
+
+TEST(Options, TimesHaveUnits) {
+  using std::chrono::milliseconds;
+  const struct {
+    const char* text;
+    milliseconds time;
+  } rows[] = {{"0", milliseconds(0)},           {"2.5", milliseconds(2500)},
+              {"2.5s", milliseconds(2500)},     {"750ms", milliseconds(750)},
+              {"30m", milliseconds(1'800'000)}, {"1h", milliseconds(3'600'000)}};
+  for (const auto& row : rows) {
+    EXPECT_EQ(Parse({"--drain-wait", row.text}).line().drain_wait, row.time) << row.text;
+  }
+  for (const char* text : {"", "s", "-1s", "1 day", "5d", "nan", "inf", "1e300h"}) {
+    const Parsed parsed = Parse({"--drain-wait", text});
+    ASSERT_TRUE(std::holds_alternative<ExitCode>(parsed.result)) << text;
+    EXPECT_THAT(parsed.err, HasSubstr("--drain-wait")) << text;
+  }
+  EXPECT_EQ(Parse({"--keepalive-time", "0"}).exit_code(), 2);
 }
 
 TEST(Options, TheCommandLineIsStrongerThanTheEnvironmentAndThatThanTheFile) {
@@ -130,10 +196,28 @@ TEST(Options, HelpNamesEveryOptionItsEnvironmentAndItsDefault) {
   const Parsed parsed = Parse({"--help"});
   EXPECT_EQ(parsed.exit_code(), 0);
   EXPECT_THAT(parsed.err, IsEmpty());
-  for (const char* text : {"--listen", "CONVSERVE_LISTEN", "127.0.0.1:50051", "--threads",
-                           "--max-message-bytes", "--max-multiply-adds", "--memory-limit",
-                           "--max-requests", "--drain-seconds", "30", "CONVSERVE_DRAIN_SECONDS",
-                           "--log-level", "--config", "CONVSERVE_ALGORITHM", "CONVSERVE_ISA"}) {
+  for (const char* text : {"--listen",
+                           "CONVSERVE_LISTEN",
+                           "127.0.0.1:50051",
+                           "--threads",
+                           "--max-message-bytes",
+                           "--max-multiply-adds",
+                           "--memory-limit",
+                           "--max-requests",
+                           "--drain-seconds",
+                           "30",
+                           "CONVSERVE_DRAIN_SECONDS",
+                           "--log-level",
+                           "--config",
+                           "--drain-wait",
+                           "2500ms",
+                           "--max-connection-idle",
+                           "30m",
+                           "--tls-cert",
+                           "--token-file",
+                           "--metrics-listen",
+                           "CONVSERVE_ALGORITHM",
+                           "CONVSERVE_ISA"}) {
     EXPECT_THAT(parsed.out, HasSubstr(text));
   }
 }

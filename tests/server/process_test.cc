@@ -5,6 +5,7 @@
 #include "gtest/gtest.h"
 #include "tests/server/child.h"
 #include "tests/server/fixture.h"
+#include "tests/server/http.h"
 
 namespace convserve {
 namespace {
@@ -61,6 +62,41 @@ TEST_F(ProcessTest, ABusyPortEndsASecondProcessWithOneClearLine) {
   EXPECT_EQ(second.Wait(), 1);
   EXPECT_EQ(second.ReadErrors(),
             "convserve: cannot listen on " + server->addresses()[0] + ": Address already in use\n");
+}
+
+TEST(Process, WhileItWaitsForLoadBalancersItServesOnAndSaysThatItIsLeaving) {
+  Child child({"--listen", "127.0.0.1:0", "--metrics-listen", "0", "--drain-wait", "1h"});
+  const std::string address = child.ReadLine().substr(kListening.size());
+  const std::string metrics = child.ReadLine();
+  const std::string pages =
+      metrics.substr(metrics.find("127."), metrics.rfind('/') - metrics.find("127."));
+  Caller caller(ChannelTo(address));
+  EXPECT_EQ(caller.Health(""), "SERVING");
+  EXPECT_EQ(HttpAsk(pages, "/readyz").code, 200);
+  child.Signal(SIGTERM);
+  while (HttpAsk(pages, "/readyz").code != 503) {
+  }
+  while (caller.Health("") != "NOT_SERVING") {
+  }
+  EXPECT_EQ(HttpAsk(pages, "/livez").code, 200);
+  EXPECT_THAT(HttpAsk(pages, "/metrics").body, HasSubstr("\nconvserve_ready 0\n"));
+  v1::ConvResponse response;
+  EXPECT_TRUE(caller.Conv(SmallConv(), response).ok());
+  EXPECT_TRUE(Caller(ChannelTo(address)).Conv(SmallConv(), response).ok()) << "a new connection";
+  child.Signal(SIGTERM);
+  EXPECT_EQ(child.Wait(), 128 + SIGTERM);
+}
+
+TEST(Process, CheckSaysWhetherAServerWouldStart) {
+  Child good({"--check", "--listen", "127.0.0.1:0"});
+  EXPECT_EQ(good.ReadLine(), "this configuration works");
+  EXPECT_EQ(good.Wait(), 0);
+  const auto server = StartServer();
+  Child busy({"--check", "--listen", server->addresses()[0]});
+  EXPECT_EQ(busy.Wait(), 1);
+  EXPECT_THAT(busy.ReadErrors(), HasSubstr("Address already in use"));
+  Child contradictory({"--check", "--tls-cert", "c"});
+  EXPECT_EQ(contradictory.Wait(), 2);
 }
 
 TEST(Process, WrongUsageEndsWithTwo) {
