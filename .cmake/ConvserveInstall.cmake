@@ -11,7 +11,7 @@ set(public_headers
 list(TRANSFORM public_headers PREPEND core/)
 list(TRANSFORM public_headers APPEND .h)
 install(FILES ${public_headers} DESTINATION ${headers_dir}/core)
-install(FILES client/convolution_client.h client/xtensor_api.h DESTINATION ${headers_dir}/client)
+install(FILES client/client_security.h client/convolution_client.h client/xtensor_api.h DESTINATION ${headers_dir}/client)
 install(FILES proto/results.h DESTINATION ${headers_dir}/proto)
 install(FILES proto/convserve/v1/convolution.proto
   DESTINATION ${CMAKE_INSTALL_DATADIR}/convserve/proto/convserve/v1)

@@ -66,7 +66,10 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  if (!options.security.server_name.empty()) {
+    arguments.SetSslTargetNameOverride(options.security.server_name);
+  }
+  return grpc::CreateCustomChannel(target, MakeChannelCredentials(options.security), arguments);
 }
 
 // gRPC aborts a process that sends 2 GiB or more, so what is too large must be refused before it
@@ -124,6 +127,7 @@ struct ConvolutionClient::Impl {
   template <typename Service, typename Stub, typename Request, typename Response>
   absl::Status Call(Method<Service, Request, Response> method, Stub& stub, const Request& request,
                     Response& response, const CallOptions& call) const {
+    if (!security.ok()) return security;
     absl::Status status = CheckMessageSize(request.ByteSizeLong(), options.max_message_bytes);
     if (!status.ok()) return status;
     grpc::ClientContext context;
@@ -135,6 +139,7 @@ struct ConvolutionClient::Impl {
   // Sends the tensors from where they are.
   absl::StatusOr<ConvResult> Convolve(const std::string& method, const TensorRequest& request,
                                       const CallOptions& call) const {
+    if (!security.ok()) return security;
     absl::Status status = CheckRequestSize(request.operands, options.max_message_bytes);
     if (!status.ok()) return status;
     const Loan operands;
@@ -158,6 +163,9 @@ struct ConvolutionClient::Impl {
                                                         std::chrono::hours(24 * 365));
     context.set_deadline(std::chrono::system_clock::now() + timeout);
     context.set_wait_for_ready(call.wait_for_ready);
+    if (!options.security.token) return;
+    const std::string token = options.security.token();
+    if (!token.empty()) context.AddMetadata("authorization", fmt::format("Bearer {}", token));
   }
 
   absl::Status Call(const std::string& method, const grpc::ByteBuffer& message,
@@ -180,6 +188,7 @@ struct ConvolutionClient::Impl {
   }
 
   ClientOptions options;
+  absl::Status security;  // of the options; not OK: no call is made
   mutable grpc::GenericStub tensors;
   std::unique_ptr<v1::ConvolutionService::StubInterface> convolution;
   std::unique_ptr<grpc::health::v1::Health::StubInterface> health;
@@ -196,7 +205,9 @@ ClientOptions Bounded(ClientOptions options) {
 }  // namespace
 
 ConvolutionClient::ConvolutionClient(const std::string& target, const ClientOptions& options)
-    : ConvolutionClient(MakeChannel(target, Bounded(options)), options) {}
+    : ConvolutionClient(MakeChannel(target, Bounded(options)), options) {
+  impl_->security = CheckSecurity(target, options.security);
+}
 
 ConvolutionClient::ConvolutionClient(const std::shared_ptr<grpc::Channel>& channel,
                                      const ClientOptions& options)

@@ -41,6 +41,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "client/client_security.h"
 #include "core/convolve.h"
 #include "core/explain.h"
 #include "core/limits.h"
@@ -71,6 +72,9 @@ struct ClientOptions {
   // answer may take.
   std::chrono::milliseconds keepalive_time = std::chrono::minutes(1);
   std::chrono::milliseconds keepalive_timeout = std::chrono::seconds(20);
+
+  // TLS and tokens. Where they contradict each other, every call fails with what is wrong.
+  ClientSecurity security = {};
 };
 
 struct CallOptions {
@@ -95,8 +99,8 @@ class ConvolutionClient {
  public:
   explicit ConvolutionClient(const std::string& target, const ClientOptions& options = {});
 
-  // Over a channel that the caller made. Of `options` only the timeout and the message size apply:
-  // the rest belongs to the channel.
+  // Over a channel that the caller made. Of `options` only the timeout, the message size and the
+  // token apply: the rest belongs to the channel.
   explicit ConvolutionClient(const std::shared_ptr<grpc::Channel>& channel,
                              const ClientOptions& options = {});
 

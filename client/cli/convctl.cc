@@ -57,6 +57,7 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& options) {
       ->type_name("TIME")
       ->envname("CONVSERVE_TIMEOUT");
   app.add_flag("--json", options.json, "print JSON, for programs");
+  AddSecurityOptions(app, options.security);
 }
 
 // The innermost command that was typed.

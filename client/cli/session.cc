@@ -18,7 +18,15 @@ Session::~Session() {
 absl::StatusOr<const ConvolutionClient*> Session::Client() {
   if (client_ != nullptr) return client_.get();
   if (!options_.embedded) {
-    client_ = std::make_unique<ConvolutionClient>(options_.server);
+    ClientOptions client_options;
+    absl::StatusOr<ClientSecurity> security = ReadSecurity(options_.security);
+    if (!security.ok()) return security.status();
+    if (absl::Status status = CheckSecurity(options_.server, *security); !status.ok()) {
+      return UsageError(
+          fmt::format("{} (--tls), or say --plaintext-token", std::string(status.message())));
+    }
+    client_options.security = *std::move(security);
+    client_ = std::make_unique<ConvolutionClient>(options_.server, client_options);
     return client_.get();
   }
   ServerOptions server_options;
@@ -48,6 +56,10 @@ absl::Status Session::Explained(const absl::Status& status) const {
     return absl::UnavailableError(fmt::format(
         "cannot reach a server at {} ({}); start one with `convserve`, or use --embedded",
         options_.server, message));
+  }
+  if (status.code() == absl::StatusCode::kUnauthenticated) {
+    return absl::UnauthenticatedError(
+        fmt::format("the server wants a token: {}; see --token-file", message));
   }
   if (status.code() == absl::StatusCode::kDeadlineExceeded) {
     return absl::DeadlineExceededError(

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/cli/progress.h"
+#include "client/cli/security_options.h"
 #include "client/convolution_client.h"
 
 namespace convserve {
@@ -40,6 +41,7 @@ struct GlobalOptions {
   bool embedded = false;
   std::chrono::milliseconds timeout = std::chrono::minutes(1);
   bool json = false;
+  SecurityOptions security = {};
 };
 
 class Session {

@@ -1,4 +1,5 @@
 // Every header that is installed is found and compiles.
+#include "client/client_security.h"
 #include "client/convolution_client.h"
 #include "client/xtensor_api.h"
 #include "core/aligned_buffer.h"

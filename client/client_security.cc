@@ -1,0 +1,55 @@
+#include "client/client_security.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "fmt/format.h"
+#include "grpcpp/security/credentials.h"
+
+namespace convserve {
+namespace {
+
+bool IsLocal(std::string_view target) {
+  constexpr std::string_view kLocal[] = {"unix:", "unix-abstract:", "localhost:", "127.", "[::1]:"};
+  for (const std::string_view scheme : {"dns:///", "ipv4:", "ipv6:"}) {
+    if (target.starts_with(scheme)) target.remove_prefix(scheme.size());
+  }
+  return target.find(',') == std::string_view::npos &&
+         std::any_of(std::begin(kLocal), std::end(kLocal),
+                     [&](std::string_view local) { return target.starts_with(local); });
+}
+
+absl::Status CheckPem(std::string_view name, std::string_view text) {
+  if (text.empty() || text.find("-----BEGIN ") != std::string_view::npos) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("{}: expected PEM, got something else", name));
+}
+
+}  // namespace
+
+absl::Status CheckSecurity(const std::string& target, const ClientSecurity& security) {
+  if (security.cert_pem.empty() != security.key_pem.empty()) {
+    return absl::InvalidArgumentError(
+        "security: a client's certificate and its key go together, got one of them");
+  }
+  const bool files = !security.ca_pem.empty() || !security.cert_pem.empty();
+  if (files && !security.tls) {
+    return absl::InvalidArgumentError("security: expected TLS with certificates, got plaintext");
+  }
+  for (const auto& [name, text] :
+       {std::pair("ca_pem", &security.ca_pem), std::pair("cert_pem", &security.cert_pem),
+        std::pair("key_pem", &security.key_pem)}) {
+    if (absl::Status status = CheckPem(name, *text); !status.ok()) return status;
+  }
+  if (security.token && !security.tls && !security.plaintext_token && !IsLocal(target)) {
+    return absl::FailedPreconditionError(
+        fmt::format("the token would travel to {} in the clear: use TLS", target));
+  }
+  return absl::OkStatus();
+}
+
+std::shared_ptr<grpc::ChannelCredentials> MakeChannelCredentials(const ClientSecurity& security) {
+  if (!security.tls) return grpc::InsecureChannelCredentials();
+  return grpc::SslCredentials({security.ca_pem, security.key_pem, security.cert_pem});
+}
+
+}  // namespace convserve
