@@ -21,6 +21,7 @@
 #include <iterator>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -35,6 +36,7 @@
 #include "core/geometry.h"
 #include "core/kernels/gemm_kernel.h"
 #include "core/phases.h"
+#include "core/scratch.h"
 #include "tbb/parallel_for.h"
 
 namespace convserve {
@@ -55,8 +57,7 @@ constexpr std::int64_t kChannelsPacked = 16;
 // Scratch of one thread, kept between runs.
 template <typename T>
 struct Scratch {
-  // Kernels read a full tile of columns also where fewer are left.
-  std::vector<T> buffer = std::vector<T>(kBufferSize<T> + kMaxGemmColumns);
+  T* buffer = reinterpret_cast<T*>(ThreadScratch());
   std::array<std::int32_t, kDepthBlock> offsets;
 
   static Scratch& OfThread() {
@@ -72,10 +73,8 @@ class Gemm {
   explicit Gemm(const Run& run)
       : run_(run),
         g_(Joined(run.problem)),
-        kernel_(GetGemmKernel<T>()),
         packed_(reinterpret_cast<T*>(run.workspace.data())),
-        totals_(run, g_),
-        panel_rows_(CeilDivide(g_.filters, CeilDivide(g_.filters, kernel_.rows))) {}
+        totals_(run, g_) {}
 
   absl::Status Compute() {
     const Operation operation = run_.problem.operation();
@@ -133,10 +132,8 @@ class Gemm {
     }
     PhaseRun& phase = phases.emplace_back(
         Patches{g_, problem.padding_mode(), axes, run_.operands.input, run_.operands.weight});
-    phase.tiling = MakeTiling(phase.patches, {.buffer = kBufferSize<T>,
-                                              .tile_columns = kernel_.columns,
-                                              .panel_rows = panel_rows_,
-                                              .sums_in_output = kSumsInOutput});
+    phase.tiling =
+        MakeTiling(phase.patches, {.buffer = kBufferSize<T>, .sums_in_output = kSumsInOutput});
     if (phase.tiling.window) {
       phase.window.emplace(phase.patches, phase.tiling.extent);
       for (std::int64_t tap = 0; tap < phase.patches.taps(); ++tap) {
@@ -205,7 +202,7 @@ class Gemm {
       for (PhaseRun& phase : phases) {
         if (phase.weights_in_place || stopped()) continue;
         T* out = phase.packed + group * g_.filters * phase.patches.depth();
-        if (!PackWeights(phase.patches, phase.tap_weights, {panel_rows_, kDepthBlock}, group, first,
+        if (!PackWeights(phase.patches, phase.tap_weights, kDepthBlock, group, first,
                          std::min(kChannelsPacked, g_.channels - first), out)) {
           phase.finite = false;
         }
@@ -253,70 +250,35 @@ class Gemm {
     Scratch<T>& scratch = Scratch<T>::OfThread();
     const std::int64_t depth = phase.patches.depth();
     Block block{columns.first, columns.count, 0, 0};
-    // Weights of so many filters stay in the L2 cache while all columns meet them.
-    const std::int64_t chunk = CeilDivide(kRowsInCache, panel_rows_) * panel_rows_;
+    const std::span<const GemmSegment> segments = totals_.Segments(columns);
     do {
       block.depth = std::min(kDepthBlock, depth - block.first_depth);
       Copy(phase, task, extent, columns, block, scratch);
-      for (std::int64_t i = 0; i < task.rows; i += chunk) {
-        const std::int64_t rows_end = std::min(i + chunk, task.rows);
-        for (std::int64_t j = 0; j < columns.count;) {
-          if (stopped()) return;
-          const Span span = columns.At(j);
-          if (span.length == 0) {
-            j += span.skip;
-            continue;
-          }
-          const std::int64_t count = std::min(PieceColumns(phase, task, span), columns.count - j);
-          const Piece piece{columns, span, j, count};
-          for (std::int64_t row = i; row < rows_end; row += panel_rows_) {
-            RunPiece(phase, task, block, piece, row, scratch);
-          }
-          j += count;
-        }
+      for (std::int64_t i = 0; i < task.rows; i += kRowsInCache) {
+        if (stopped()) return;
+        GemmTile<T> tile;
+        tile.depth = block.depth;
+        SetWeights(phase, task, block, i, tile);
+        tile.b = scratch.buffer;
+        tile.offsets = scratch.offsets.data();
+        tile.rows = std::min(kRowsInCache, task.rows - i);
+        tile.segments = segments;
+        tile.accumulate = block.first_depth > 0;
+        totals_.Add(tile, task, i, columns, block.first_depth + block.depth == depth);
       }
       block.first_depth += block.depth;
     } while (block.first_depth < depth);
     totals_.Store(task, columns);
   }
 
-  // The product of one panel of weights and one piece of the columns, added to its totals.
-  void RunPiece(const PhaseRun& phase, const GemmTask& task, const Block& block, const Piece& piece,
-                std::int64_t row, const Scratch<T>& scratch) const {
-    GemmTile<T> tile;
-    tile.depth = block.depth;
-    tile.b = scratch.buffer.data() + (phase.window ? piece.first : piece.first * block.depth);
-    tile.offsets = scratch.offsets.data();
-    tile.rows = std::min(panel_rows_, task.rows - row);
-    tile.columns = piece.count;
-    tile.accumulate = block.first_depth > 0;
-    SetWeights(phase, task, block, row, tile);
-    const bool last = block.first_depth + block.depth == phase.patches.depth();
-    totals_.Add(tile, task, row, piece, last);
-  }
-
-  // How many columns go through all rows of the task before the next ones. Packed patches come in
-  // panels. With few rows, a whole output row at once; with many, what a tile holds, so that it
-  // stays in the L1 cache.
-  std::int64_t PieceColumns(const PhaseRun& phase, const GemmTask& task, const Span& span) const {
-    if (!phase.window) return kernel_.columns;
-    const std::int64_t tile = kernel_.tile_columns[static_cast<std::size_t>(panel_rows_)];
-    const bool straight =
-        kSumsInOutput && g_.output.spatial[2] == 1 && phase.patches.phases[2].output_step == 1;
-    const std::int64_t computed = CeilDivide(span.length, kernel_.columns) * kernel_.columns;
-    return straight && task.rows <= 2 * panel_rows_ && 8 * span.length >= 7 * computed ? span.length
-                                                                                       : tile;
-  }
-
   // Fills the buffer, and the offsets of the depth block's rows in it.
   void Copy(const PhaseRun& phase, const GemmTask& task, Window::Extent extent,
             const TileColumns& columns, const Block& block, Scratch<T>& scratch) const {
     if (!phase.window) {
-      PackPatches(phase.patches, task.batch, task.group, block, kernel_.columns,
-                  scratch.buffer.data());
+      const std::int64_t pitch = OddLines(columns.count);
+      PackPatches(phase.patches, task.batch, task.group, block, pitch, scratch.buffer);
       for (std::int64_t k = 0; k < block.depth; ++k) {
-        scratch.offsets[static_cast<std::size_t>(k)] =
-            static_cast<std::int32_t>(k * kernel_.columns);
+        scratch.offsets[static_cast<std::size_t>(k)] = static_cast<std::int32_t>(k * pitch);
       }
       return;
     }
@@ -324,7 +286,7 @@ class Gemm {
     const std::int64_t first = block.first_depth / taps;
     const std::int64_t last = (block.first_depth + block.depth - 1) / taps;
     phase.window->Pack(task.batch, task.group, first, last - first + 1, columns.origin, extent,
-                       scratch.buffer.data());
+                       scratch.buffer);
     std::int64_t channel = 0;
     std::int64_t tap = block.first_depth % taps;
     for (std::int64_t k = 0; k < block.depth; ++k) {
@@ -346,17 +308,17 @@ class Gemm {
                row * g_.weight.filter + block.first_depth;
       tile.a_stride = g_.weight.filter;
     } else {
-      tile.a = phase.packed + task.group * g_.filters * phase.patches.depth() +
-               WeightPanels::Offset(phase.patches, block.first_depth, block.depth, row);
+      tile.a = phase.packed +
+               g_.filters * (task.group * phase.patches.depth() + block.first_depth) +
+               row * block.depth;
+      tile.a_stride = block.depth;
     }
   }
 
   const Run& run_;
   const Geometry g_;
-  const GemmKernel<T>& kernel_;
   T* const packed_;
   const Totals<T, Sum, Out> totals_;
-  const std::int64_t panel_rows_;
 };
 
 // Sums of this many 8-bit products stay exact in the double they pass through on their way to a

@@ -1,4 +1,4 @@
-// The operands of a convolution as matrices, packed block by block into the panels of
+// The operands of a convolution as matrices, packed block by block for
 // core/kernels/gemm_kernel.h.
 //
 // For one group and one phase of each axis (core/phases.h):
@@ -43,33 +43,20 @@ struct Block {
   std::int64_t depth = 0;
 };
 
-// Columns of one batch element and group, in panels of `panel` columns: [count /
-// panel][depth][panel], the last panel filled with zeros. T is float or double.
+// Columns of one batch element and group: [depth][pitch]. T is float or double.
 template <typename T>
 void PackPatches(const Patches& patches, std::int64_t batch, std::int64_t group, const Block& block,
-                 std::int64_t panel, T* out);
+                 std::int64_t pitch, T* out);
 
 // Where each tap of the phases stands among the taps of one filter and channel, in elements.
 std::vector<std::int64_t> TapOffsets(const Patches& patches);
 
-// The weights of one group in panels of `panel` filters for every depth block of `depth_block`
-// rows: [depth blocks][panels][rows of the block][filters of the panel]. Packs channels [first,
-// first + count) to their places in `out`, which begins at channel 0. Returns whether all of them
-// are finite.
-struct WeightPanels {
-  std::int64_t panel = 1;
-  std::int64_t depth_block = 1;
-
-  // Where the panel of `filters` filters from `first` on begins in a depth block of `depth` rows
-  // from `first_depth` on.
-  static std::int64_t Offset(const Patches& patches, std::int64_t first_depth, std::int64_t depth,
-                             std::int64_t first) {
-    return first_depth * patches.geometry.filters + first * depth;
-  }
-};
+// The weights of one group for every depth block of `depth_block` rows: [depth
+// blocks][filters][rows of the block]. Packs channels [first, first + count) to their places in
+// `out`, which begins at channel 0. Returns whether all of them are finite.
 template <typename T>
 bool PackWeights(const Patches& patches, const std::vector<std::int64_t>& tap_offsets,
-                 const WeightPanels& panels, std::int64_t group, std::int64_t first,
+                 std::int64_t depth_block, std::int64_t group, std::int64_t first,
                  std::int64_t count, T* out);
 
 }  // namespace convserve

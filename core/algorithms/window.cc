@@ -40,9 +40,7 @@ Window::Window(const Patches& patches, Extent extent) : patches_(patches) {
   }
   const std::int64_t size =
       patches.phases[0].taps * axes_[1].planes * axes_[2].planes * rows_ * pitch_;
-  // An odd number of cache lines, so that channels do not compete for the same places in the cache.
-  constexpr std::int64_t kLine = 16;
-  channel_size_ = (((size + kLine - 1) / kLine) | 1) * kLine;
+  channel_size_ = OddLines(size);
 }
 
 std::int64_t Window::Offset(std::int64_t channel, std::int64_t tap) const {

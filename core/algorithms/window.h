@@ -17,6 +17,13 @@
 
 namespace convserve {
 
+// Elements rounded up to an odd number of cache lines: rows so far apart do not compete for the
+// same places in the cache.
+constexpr std::int64_t OddLines(std::int64_t elements) {
+  constexpr std::int64_t kLine = 16;
+  return (((elements + kLine - 1) / kLine) | 1) * kLine;
+}
+
 // How the taps of one axis meet the window.
 struct WindowAxis {
   std::int64_t planes = 1;  // residues that some tap meets
