@@ -285,8 +285,8 @@ class Gemm {
     const std::int64_t taps = phase.patches.taps();
     const std::int64_t first = block.first_depth / taps;
     const std::int64_t last = (block.first_depth + block.depth - 1) / taps;
-    phase.window->Pack(task.batch, task.group, first, last - first + 1, columns.origin, extent,
-                       scratch.buffer);
+    CopyChannels(phase, task, phase.window->Copies(columns.origin, extent), first, last - first + 1,
+                 scratch.buffer);
     std::int64_t channel = 0;
     std::int64_t tap = block.first_depth % taps;
     for (std::int64_t k = 0; k < block.depth; ++k) {
@@ -298,6 +298,26 @@ class Gemm {
         ++channel;
       }
     }
+  }
+
+  // Channels [first, first + count) of the input.
+  void CopyChannels(const PhaseRun& phase, const GemmTask& task, const WindowCopy& copies,
+                    std::int64_t first, std::int64_t count, T* out) const {
+    // Rows of different channels are too far apart for the processor to foresee them.
+    constexpr std::int64_t kAhead = 4;
+    VisitDataType(phase.patches.input.data_type, [&](auto zero) {
+      using In = decltype(zero);
+      if constexpr (kTakes<T, In>) {
+        const In* input = phase.patches.input.template As<In>() + task.batch * g_.input.batch +
+                          task.group * g_.input.group + first * g_.input.channel;
+        for (std::int64_t c = 0; c < count; ++c, input += g_.input.channel) {
+          if (c + kAhead < count) copies.Prefetch(input + kAhead * g_.input.channel);
+          copies.FillPadding(out);
+          copies.CopyChannel(input, out);
+          out += phase.window->channel_size();
+        }
+      }
+    });
   }
 
   void SetWeights(const PhaseRun& phase, const GemmTask& task, const Block& block, std::int64_t i,

@@ -161,10 +161,6 @@ class PatchPacker {
   const RowSource row_;
 };
 
-// float kernels take everything but float64, double kernels only float64.
-template <typename T, typename From>
-constexpr bool kTakes = std::is_same_v<T, double> == std::is_same_v<From, double>;
-
 }  // namespace
 
 template <typename T>

@@ -14,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "core/geometry.h"
@@ -33,6 +34,10 @@ struct Patches {
   std::int64_t taps() const { return phases[0].taps * phases[1].taps * phases[2].taps; }
   std::int64_t depth() const { return geometry.channels * taps(); }
 };
+
+// float kernels take everything but float64, double kernels only float64.
+template <typename T, typename From>
+constexpr bool kTakes = std::is_same_v<T, double> == std::is_same_v<From, double>;
 
 // A part of a matrix: rows or columns [first, first + count) and depth [first_depth, first_depth +
 // depth).
