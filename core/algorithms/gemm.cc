@@ -30,6 +30,7 @@
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/border.h"
 #include "core/algorithms/patches.h"
+#include "core/algorithms/tasks.h"
 #include "core/algorithms/tiling.h"
 #include "core/algorithms/totals.h"
 #include "core/algorithms/window.h"
@@ -37,7 +38,6 @@
 #include "core/kernels/gemm_kernel.h"
 #include "core/phases.h"
 #include "core/scratch.h"
-#include "tbb/parallel_for.h"
 
 namespace convserve {
 namespace {
@@ -80,17 +80,12 @@ class Gemm {
     const Operation operation = run_.problem.operation();
     const auto uncovered = [&](const Axis& axis) { return HasUncoveredOutputs(operation, axis); };
     if (std::any_of(g_.axes.begin(), g_.axes.end(), uncovered)) totals_.FillWithBias();
-    const auto count = [&](std::size_t axis) { return PhaseCount(operation, g_.axes[axis]); };
     std::deque<PhaseRun> phases;
-    for (std::int64_t z = 0; z < count(0); ++z) {
-      for (std::int64_t y = 0; y < count(1); ++y) {
-        for (std::int64_t x = 0; x < count(2); ++x) {
-          AddPhase({z, y, x}, phases);
-          if (phases.size() == kPhasesAtOnce) RunPhases(phases);
-          if (stopped()) return absl::CancelledError("a stop was requested");
-        }
-      }
-    }
+    ForEachPhase(run_.problem, g_, [&](const std::array<Phase, 3>& axes) {
+      AddPhase(axes, phases);
+      if (phases.size() == kPhasesAtOnce) RunPhases(phases);
+      return !stopped();
+    });
     RunPhases(phases);
     return stopped() ? absl::CancelledError("a stop was requested") : absl::OkStatus();
   }
@@ -123,13 +118,8 @@ class Gemm {
 
   bool stopped() const { return run_.stop.stop_requested(); }
 
-  void AddPhase(const std::array<std::int64_t, 3>& index, std::deque<PhaseRun>& phases) const {
+  void AddPhase(const std::array<Phase, 3>& axes, std::deque<PhaseRun>& phases) const {
     const Problem& problem = run_.problem;
-    std::array<Phase, 3> axes;
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      axes[axis] = PhaseAt(problem.operation(), g_.axes[axis], problem.padding_mode(), index[axis]);
-      if (axes[axis].outputs == 0) return;
-    }
     PhaseRun& phase = phases.emplace_back(
         Patches{g_, problem.padding_mode(), axes, run_.operands.input, run_.operands.weight});
     phase.tiling =
@@ -140,7 +130,7 @@ class Gemm {
         phase.tap_offsets.push_back(static_cast<std::int32_t>(phase.window->Offset(0, tap)));
       }
     }
-    phase.weights_in_place = kSumsInOutput && WeightsInOrder(problem, phase.patches);
+    phase.weights_in_place = kSumsInOutput && WeightsInOrder(problem, phase.patches, DataTypeOf<T>);
     if (!phase.weights_in_place) phase.tap_weights = TapOffsets(phase.patches);
   }
 
@@ -152,8 +142,7 @@ class Gemm {
       phase.first_task = tasks;
       tasks += g_.batch * g_.groups * phase.tiling.tiles() * phase.tiling.row_blocks;
     }
-    tbb::parallel_for(std::int64_t{0}, tasks, [&](std::int64_t task) {
-      if (stopped()) return;
+    ForEachTask(tasks, run_.stop, [&](std::int64_t task) {
       const auto after = std::upper_bound(
           phases.begin(), phases.end(), task,
           [](std::int64_t t, const PhaseRun& phase) { return t < phase.first_task; });
@@ -173,20 +162,6 @@ class Gemm {
     phases.clear();
   }
 
-  // A weight tensor has the rows of the weight matrix side by side unless its layout, a flip or a
-  // trimmed tap is in the way.
-  static bool WeightsInOrder(const Problem& problem, const Patches& patches) {
-    if (problem.operation() != Operation::kConv || problem.flip_kernel() ||
-        problem.weight_layout() != WeightLayout::kChannelsFirst ||
-        problem.weight_type() != DataTypeOf<T>) {
-      return false;
-    }
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      if (patches.phases[axis].taps != patches.geometry.axes[axis].kernel) return false;
-    }
-    return true;
-  }
-
   // All phases channel by channel: they share the cache lines of a weight tensor.
   void PackAllWeights(std::deque<PhaseRun>& phases) {
     std::int64_t packed = 0;
@@ -196,7 +171,7 @@ class Gemm {
     }
     if (packed == 0) return;
     const std::int64_t blocks = CeilDivide(g_.channels, kChannelsPacked);
-    tbb::parallel_for(std::int64_t{0}, g_.groups * blocks, [&](std::int64_t item) {
+    ForEachTask(g_.groups * blocks, run_.stop, [&](std::int64_t item) {
       const std::int64_t group = item / blocks;
       const std::int64_t first = item % blocks * kChannelsPacked;
       for (PhaseRun& phase : phases) {

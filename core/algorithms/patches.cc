@@ -180,6 +180,17 @@ void PackPatches(const Patches& patches, std::int64_t batch, std::int64_t group,
   });
 }
 
+bool WeightsInOrder(const Problem& problem, const Patches& patches, DataType type) {
+  if (problem.operation() != Operation::kConv || problem.flip_kernel() ||
+      problem.weight_layout() != WeightLayout::kChannelsFirst || problem.weight_type() != type) {
+    return false;
+  }
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    if (patches.phases[axis].taps != patches.geometry.axes[axis].kernel) return false;
+  }
+  return true;
+}
+
 std::vector<std::int64_t> TapOffsets(const Patches& patches) {
   std::vector<std::int64_t> offsets;
   TapCursor cursor(patches, 0);

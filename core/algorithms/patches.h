@@ -11,6 +11,7 @@
 #ifndef CONVSERVE_CORE_ALGORITHMS_PATCHES_H_
 #define CONVSERVE_CORE_ALGORITHMS_PATCHES_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,7 @@
 
 #include "core/geometry.h"
 #include "core/phases.h"
+#include "core/problem.h"
 #include "core/tensor.h"
 
 namespace convserve {
@@ -39,6 +41,26 @@ struct Patches {
 template <typename T, typename From>
 constexpr bool kTakes = std::is_same_v<T, double> == std::is_same_v<From, double>;
 
+// Calls body(axes) for the phases of every axis combined, those without outputs left out, until it
+// returns false.
+template <typename Body>
+void ForEachPhase(const Problem& problem, const Geometry& g, Body body) {
+  const Operation operation = problem.operation();
+  const auto at = [&](std::size_t axis, std::int64_t index) {
+    return PhaseAt(operation, g.axes[axis], problem.padding_mode(), index);
+  };
+  const auto count = [&](std::size_t axis) { return PhaseCount(operation, g.axes[axis]); };
+  for (std::int64_t z = 0; z < count(0); ++z) {
+    for (std::int64_t y = 0; y < count(1); ++y) {
+      for (std::int64_t x = 0; x < count(2); ++x) {
+        const std::array<Phase, 3> axes = {at(0, z), at(1, y), at(2, x)};
+        const auto empty = [](const Phase& phase) { return phase.outputs == 0; };
+        if (std::none_of(axes.begin(), axes.end(), empty) && !body(axes)) return;
+      }
+    }
+  }
+}
+
 // A part of a matrix: rows or columns [first, first + count) and depth [first_depth, first_depth +
 // depth).
 struct Block {
@@ -52,6 +74,19 @@ struct Block {
 template <typename T>
 void PackPatches(const Patches& patches, std::int64_t batch, std::int64_t group, const Block& block,
                  std::int64_t pitch, T* out);
+
+// Whether the weight tensor has this type and the rows of the weight matrix side by side: no
+// layout, flip or trimmed tap is in the way.
+bool WeightsInOrder(const Problem& problem, const Patches& patches, DataType type);
+
+// Whether no element is an infinity or NaN.
+template <typename T>
+bool AllFinite(const T* elements, std::int64_t count) {
+  // x - x is 0 for finite x alone; sums of such differences stay 0 or NaN.
+  T sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) sum += elements[i] - elements[i];
+  return sum == T{0};
+}
 
 // Where each tap of the phases stands among the taps of one filter and channel, in elements.
 std::vector<std::int64_t> TapOffsets(const Patches& patches);

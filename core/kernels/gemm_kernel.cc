@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -14,71 +13,13 @@
 #define HWY_TARGET_INCLUDE "core/kernels/gemm_kernel.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+// clang-format off
+#include "core/kernels/simd-inl.h"  // comes last: compiled once for every target
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace convserve {
 namespace HWY_NAMESPACE {
-
-namespace hn = hwy::HWY_NAMESPACE;
-
-// Registers of the instruction set, in vectors.
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-constexpr char kInstructionSet[] = "avx512";
-constexpr int kRegisters = 32;
-#elif HWY_TARGET == HWY_AVX2
-constexpr char kInstructionSet[] = "avx2";
-constexpr int kRegisters = 16;
-#elif HWY_TARGET == HWY_NEON
-constexpr char kInstructionSet[] = "neon";
-constexpr int kRegisters = 32;
-#else
-constexpr char kInstructionSet[] = "portable";
-constexpr int kRegisters = 16;
-#endif
-
-// Blocks of C are so many vectors wide at most.
-constexpr int kMaxVectors = 8;
-
-// The most rows of a block that is `vectors` wide: its sums, the shorter side of the outer product
-// and one element of the longer fit the registers.
-constexpr int MaxRows(int vectors) {
-  int rows = 1;
-  while (rows < 14) {
-    const int next = rows + 1;
-    if (next * vectors + (next < vectors ? next : vectors) + 1 > kRegisters) break;
-    rows = next;
-  }
-  return rows;
-}
-
-// The widest blocks that take so many rows at once; two vectors where there are more than any does.
-constexpr int VectorsFor(std::int64_t rows) {
-  for (int vectors = kMaxVectors; vectors > 2; --vectors) {
-    if (rows <= MaxRows(vectors)) return vectors;
-  }
-  return 2;
-}
-
-#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
-// Highway's fallback rounds the product; the bits must be those of the other targets.
-template <class D, class V = hn::VFromD<D>>
-V MulAdd(D d, V a, V b, V sum) {
-  using T = hn::TFromD<D>;
-  T lanes[3][hn::MaxLanes(D())];
-  hn::StoreU(a, d, lanes[0]);
-  hn::StoreU(b, d, lanes[1]);
-  hn::StoreU(sum, d, lanes[2]);
-  for (std::size_t i = 0; i < hn::Lanes(d); ++i) {
-    lanes[2][i] = std::fma(lanes[0][i], lanes[1][i], lanes[2][i]);
-  }
-  return hn::LoadU(d, lanes[2]);
-}
-#else
-template <class D, class V = hn::VFromD<D>>
-HWY_INLINE V MulAdd(D /*d*/, V a, V b, V sum) {
-  return hn::MulAdd(a, b, sum);
-}
-#endif
 
 // Rows of A, three to a pointer: a stride and twice a stride are addressing modes, so that many
 // rows need few registers.
@@ -217,7 +158,7 @@ class Block {
       V sum = hn::LoadU(d, sums_[i] + from + j);
       if (tile.accumulate) sum = hn::Add(hn::MaskedLoad(mask, d, to), sum);
       if (tile.bias != nullptr) sum = hn::Add(sum, hn::Set(d, tile.bias[row + i]));
-      hn::BlendedStore(sum, mask, d, to);
+      StoreFirst(d, sum, count - j, to);
     }
   }
 
