@@ -50,6 +50,8 @@ template <typename T>
 constexpr std::int64_t kBufferSize = std::int64_t{256 * 1024} / std::int64_t{sizeof(T)};
 // Filters whose weights of one depth block stay in the L2 cache beside the buffer.
 constexpr std::int64_t kRowsInCache = 96;
+// Rows so many bytes apart, or a multiple, compete for the same places in the L1 cache.
+constexpr std::int64_t kPage = 4096;
 // Phases whose weights are packed together.
 constexpr std::size_t kPhasesAtOnce = 64;
 // Channels whose weights one task packs.
@@ -58,6 +60,8 @@ constexpr std::int64_t kChannelsPacked = 16;
 template <typename T>
 struct Scratch {
   T* buffer = reinterpret_cast<T*>(ThreadScratch());
+  // Rows of weights whose distance in the tensor is a multiple of kPage.
+  T* weights = buffer + 2 * kBufferSize<T>;
   std::array<std::int32_t, kDepthBlock> offsets;
 
   static Scratch& OfThread() {
@@ -233,10 +237,10 @@ class Gemm {
         if (stopped()) return;
         GemmTile<T> tile;
         tile.depth = block.depth;
-        SetWeights(phase, task, block, i, tile);
+        tile.rows = std::min(kRowsInCache, task.rows - i);
+        SetWeights(phase, task, block, i, tile, scratch);
         tile.b = scratch.buffer;
         tile.offsets = scratch.offsets.data();
-        tile.rows = std::min(kRowsInCache, task.rows - i);
         tile.segments = segments;
         tile.accumulate = block.first_depth > 0;
         totals_.Add(tile, task, i, columns, block.first_depth + block.depth == depth);
@@ -296,12 +300,20 @@ class Gemm {
   }
 
   void SetWeights(const PhaseRun& phase, const GemmTask& task, const Block& block, std::int64_t i,
-                  GemmTile<T>& tile) const {
+                  GemmTile<T>& tile, const Scratch<T>& scratch) const {
     const std::int64_t row = task.first_row + i;
     if (phase.weights_in_place) {
       tile.a = phase.patches.weight.template As<T>() + task.group * g_.weight.group +
                row * g_.weight.filter + block.first_depth;
       tile.a_stride = g_.weight.filter;
+      if (tile.a_stride * std::int64_t{sizeof(T)} % kPage == 0) {
+        constexpr std::int64_t kPitch = OddLines(kDepthBlock);
+        for (std::int64_t r = 0; r < tile.rows; ++r) {
+          std::copy_n(tile.a + r * tile.a_stride, block.depth, scratch.weights + r * kPitch);
+        }
+        tile.a = scratch.weights;
+        tile.a_stride = kPitch;
+      }
     } else {
       tile.a = phase.packed +
                g_.filters * (task.group * phase.patches.depth() + block.first_depth) +
