@@ -57,13 +57,14 @@ struct Indices {
 class Explainer {
  public:
   Explainer(const Problem& problem, Indices output, const ExplainOperands& operands,
-            std::int64_t max_contributions)
+            const ExplainOptions& options)
       : problem_(problem),
         output_(std::move(output)),
         operands_(operands),
-        max_contributions_(max_contributions) {}
+        max_contributions_(options.max_contributions),
+        stop_(options.stop) {}
 
-  Explanation Run() {
+  absl::StatusOr<Explanation> Run() {
     const std::int64_t channels = problem_.input_channels() / problem_.groups();
     std::int64_t taps = 1, reading = 1;
     for (std::size_t a = 0; a < problem_.axes().size(); ++a) {
@@ -86,12 +87,15 @@ class Explainer {
     for (std::int64_t c = 0; reading > 0 && c < channels; ++c) {
       if (!summed && ListIsFull()) break;
       VisitChannel(c, summed);
+      if (stopped_) return absl::CancelledError("a stop was requested");
     }
     if (summed) explanation_.value = sum_ + explanation_.bias;
     return std::move(explanation_);
   }
 
  private:
+  static constexpr std::int64_t kTapsBetweenLooks = 4096;
+
   static bool HasData(const std::optional<TensorView>& view) {
     return view.has_value() && view->data != nullptr;
   }
@@ -115,6 +119,10 @@ class Explainer {
     absl::InlinedVector<std::int64_t, 3> step(ranges_.size(), 0);
     for (std::size_t a = 0; a < step.size(); ++a) Place(a, 0, input, weight);
     while (summed || !ListIsFull()) {
+      if (++visited_ % kTapsBetweenLooks == 0 && stop_.stop_requested()) {
+        stopped_ = true;
+        return;
+      }
       const double x = Load(operands_.input, input.offset());
       const double w = Load(operands_.weight, weight.offset());
       sum_ += x * w;
@@ -207,6 +215,9 @@ class Explainer {
   const Indices output_;
   const ExplainOperands& operands_;
   const std::int64_t max_contributions_;
+  const std::stop_token stop_;
+  std::int64_t visited_ = 0;
+  bool stopped_ = false;
   absl::InlinedVector<TapRange, 3> ranges_;
   double sum_ = 0;
   Explanation explanation_;
@@ -279,7 +290,7 @@ TapRange TapsThatRead(Operation operation, PaddingMode mode, const Axis& axis,
 absl::StatusOr<Explanation> Explain(const Problem& problem,
                                     absl::Span<const std::int64_t> output_index,
                                     const ExplainOperands& operands,
-                                    std::int64_t max_contributions) {
+                                    const ExplainOptions& options) {
   const absl::Status status = CheckIndex(problem.output_shape(), output_index);
   if (!status.ok()) return status;
   const std::size_t axes = problem.axes().size();
@@ -289,7 +300,7 @@ absl::StatusOr<Explanation> Explain(const Problem& problem,
                     .channel = output_index[channels_last ? first + axes : first]};
   const auto spatial = output_index.subspan(channels_last ? first : first + 1, axes);
   output.spatial.assign(spatial.begin(), spatial.end());
-  return Explainer(problem, std::move(output), operands, max_contributions).Run();
+  return Explainer(problem, std::move(output), operands, options).Run();
 }
 
 }  // namespace convserve

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <stop_token>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -54,16 +55,21 @@ struct ExplainOperands {
 
 inline constexpr std::int64_t kMaxContributions = 4096;
 
+struct ExplainOptions {
+  std::int64_t max_contributions = kMaxContributions;
+  std::stop_token stop = {};  // looked at every few thousand taps
+};
+
 // INVALID_ARGUMENT when `output_index` has the wrong length (field `output_index`) or lies outside
-// the output
-// (`output_index[i]`); an empty batch has no valid index.
+// the output (`output_index[i]`); an empty batch has no valid index. CANCELLED when a stop was
+// requested before the end.
 //
 // Memory is proportional to the contributions listed. Time is too when the input or the weight has
 // no data; when both have, it is proportional to the taps of one output element. Thread-safe.
 absl::StatusOr<Explanation> Explain(const Problem& problem,
                                     absl::Span<const std::int64_t> output_index,
                                     const ExplainOperands& operands = {},
-                                    std::int64_t max_contributions = kMaxContributions);
+                                    const ExplainOptions& options = {});
 
 // What one kernel tap meets along one axis.
 enum class TapKind {

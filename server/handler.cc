@@ -137,13 +137,13 @@ absl::StatusOr<v1::DescribeResponse> Handler::Run(const Work& work, const v1::De
 
 absl::StatusOr<v1::ExplainResponse> Handler::Run(const Work& work,
                                                  const v1::ExplainRequest& request,
-                                                 const RunContext&) const {
+                                                 const RunContext& context) const {
   const DecodedOperands decoded(request);
   const auto explanation =
       Explain(work.plan.problem(),
               absl::MakeConstSpan(request.output_index().data(),
                                   static_cast<std::size_t>(request.output_index_size())),
-              decoded.operands(), max_contributions_);
+              decoded.operands(), {.max_contributions = max_contributions_, .stop = context.stop});
   if (!explanation.ok()) return explanation.status();
   return ToProto(*explanation);
 }

@@ -173,7 +173,7 @@ absl::StatusOr<DrawingRequest> Checked(DrawingRequest request) {
   if (request.output_index.empty()) {
     request.output_index.assign(request.problem.output_shape().size(), 0);
   }
-  const auto explanation = Explain(request.problem, request.output_index, {}, 0);
+  const auto explanation = Explain(request.problem, request.output_index, {}, {.max_contributions = 0});
   if (!explanation.ok()) return explanation.status();
   return request;
 }

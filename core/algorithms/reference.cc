@@ -111,12 +111,12 @@ class Reference {
   absl::Status Compute() {
     for (std::int64_t n = 0; n < g_.batch; ++n) {
       for (std::int64_t m = 0; m < g_.groups * g_.filters; ++m) {
-        if (run_.stop.stop_requested()) return absl::CancelledError("a stop was requested");
         if (run_.problem.operation() == Operation::kConv) {
           Gather(n, m);
         } else {
           Scatter(n, m);
         }
+        if (stopped()) return absl::CancelledError("a stop was requested");
       }
     }
     Store();
@@ -124,12 +124,14 @@ class Reference {
   }
 
  private:
+  bool stopped() const { return run_.stop.stop_requested(); }
+
   // y[n, m, o] = sum over c, t of x[n, c, o*s + t*d - p] * w[m, c, t]
   void Gather(std::int64_t n, std::int64_t m) {
     const std::int64_t first_channel = m / g_.filters * g_.channels;
     Each({g_.axes[0].output, g_.axes[1].output, g_.axes[2].output}, [&](const Index& o) {
       Acc sum = 0;
-      for (std::int64_t c = 0; c < g_.channels; ++c) {
+      for (std::int64_t c = 0; c < g_.channels && !stopped(); ++c) {
         Each({g_.axes[0].kernel, g_.axes[1].kernel, g_.axes[2].kernel}, [&](const Index& t) {
           Index i;
           for (std::size_t axis = 0; axis < 3; ++axis) {
@@ -152,6 +154,7 @@ class Reference {
     const std::int64_t first_channel = m / g_.filters * g_.channels;
     for (std::int64_t c = first_channel; c < first_channel + g_.channels; ++c) {
       Each({g_.axes[0].input, g_.axes[1].input, g_.axes[2].input}, [&](const Index& i) {
+        if (stopped()) return;
         Each({g_.axes[0].kernel, g_.axes[1].kernel, g_.axes[2].kernel}, [&](const Index& t) {
           Index o;
           for (std::size_t axis = 0; axis < 3; ++axis) {

@@ -163,10 +163,24 @@ TEST(Explain, ListsNoMoreThanAskedAndSumsAll) {
   EXPECT_EQ(explanation->contribution_count, 4096 * 4);
   EXPECT_EQ(explanation->padded_taps, 4096 * 5);
   EXPECT_EQ(explanation->value, 4096 * 4 * 6 + 5);
-  const auto none = Explain(*problem, {0, 0, 0, 0}, OperandsOf(question), 0);
+  const auto none = Explain(*problem, {0, 0, 0, 0}, OperandsOf(question), {.max_contributions = 0});
   EXPECT_THAT(none->contributions, IsEmpty());
   EXPECT_TRUE(none->truncated);
   EXPECT_EQ(none->value, explanation->value);
+}
+
+TEST(Explain, StopsWhenItIsToldTo) {
+  const Question question = {.input = Floats({1, 1, 100, 100}, std::vector<float>(10000, 1)),
+                             .weight = Floats({1, 1, 100, 100}, std::vector<float>(10000, 1)),
+                             .bias = {},
+                             .parameters = {}};
+  const auto problem = MakeProblem(SpecOf(question));
+  std::stop_source stop;
+  const ExplainOptions options{.stop = stop.get_token()};
+  EXPECT_EQ(Explain(*problem, {0, 0, 0, 0}, OperandsOf(question), options)->value, 10000);
+  stop.request_stop();
+  EXPECT_EQ(Explain(*problem, {0, 0, 0, 0}, OperandsOf(question), options).status().code(),
+            absl::StatusCode::kCancelled);
 }
 
 // Both would take hours tap by tap.

@@ -170,7 +170,8 @@ Json MakeCase(const Parameters& parameters, Random& random) {
     index[a + 2] = random.Below(problem->axes()[a].output);
   }
   const auto explanation =
-      Explain(*problem, index, {.input = input.view(), .weight = weight.view()}, 1'000'000);
+      Explain(*problem, index, {.input = input.view(), .weight = weight.view()},
+              {.max_contributions = 1'000'000});
   json["at"] = ListOf(index);
   json["value"] = explanation->value;
   json["padded"] = explanation->padded_taps;
