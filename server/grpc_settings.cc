@@ -11,6 +11,7 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "proto/callback_threads.h"
 #include "server/server.h"
 
 namespace convserve {
@@ -47,6 +48,7 @@ void SetUpGrpc(const ServerOptions& options) {
     // Held to the end of the process: when the last user leaves, gRPC 1.51 at times waits ten
     // seconds for a thread of its own that nothing wakes.
     grpc_init();
+    KeepCallbackThreads();
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     // Known to this process, the health protocol is described by reflection too.
@@ -62,8 +64,6 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
 
-  // It corrupts data in versions of gRPC that this may run with.
-  builder.AddChannelArgument(GRPC_ARG_TCP_TX_ZEROCOPY_ENABLED, 0);
   builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, options.channelz ? 1 : 0);
 
   const ConnectionLimits& limits = options.connections;

@@ -299,6 +299,14 @@ const std::vector<std::string>& Server::addresses() const { return parts_->addre
 
 const std::string& Server::metrics_address() const { return parts_->metrics_address; }
 
+ServerLoad Server::load() const {
+  const Admission::Usage usage = parts_->service.usage();
+  return {.requests = usage.requests,
+          .waiting = usage.waiting,
+          .computing = usage.computing,
+          .bytes = usage.bytes};
+}
+
 std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
   grpc::ChannelArguments arguments;
   const int limit = static_cast<int>(parts_->options.max_message_bytes);

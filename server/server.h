@@ -67,6 +67,14 @@ struct ServerOptions {
   double log_sample = 1;
 };
 
+// What a server holds at a moment.
+struct ServerLoad {
+  std::int64_t requests = 0;   // accepted and not yet answered
+  std::int64_t waiting = 0;    // of these: for their turn
+  std::int64_t computing = 0;  // of these
+  std::int64_t bytes = 0;      // of messages, tensors and workspaces, answers on their way included
+};
+
 class Server {
  public:
   // A server that answers on every address of `options.listen`.
@@ -90,6 +98,8 @@ class Server {
 
   // "HOST:PORT" of `metrics_listen`, with the port that was chosen; empty without one.
   const std::string& metrics_address() const;
+
+  ServerLoad load() const;
 
   // A channel into this server without a socket. It may outlive the server; calls then fail.
   std::shared_ptr<grpc::Channel> InProcessChannel();
