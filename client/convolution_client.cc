@@ -3,123 +3,33 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
-#include <limits>
-#include <string_view>
 #include <utility>
 
+#include "client/async_call.h"
+#include "client/attempts.h"
+#include "client/channel_pool.h"
 #include "client/loan.h"
+#include "client/messages.h"
 #include "convserve/v1/convolution.grpc.pb.h"
-#include "fmt/format.h"
 #include "grpc/health/v1/health.grpc.pb.h"
-#include "grpcpp/generic/generic_stub.h"
 #include "proto/convert.h"
 #include "proto/raw_request.h"
-#include "proto/raw_response.h"
 #include "proto/status.h"
 
 namespace convserve {
 namespace {
 
-using std::chrono::milliseconds;
-
-// What a request takes beside its tensors' elements is far less.
-constexpr std::int64_t kFieldBytes = 4096;
-
 constexpr char kConv[] = "/convserve.v1.ConvolutionService/Conv";
 constexpr char kConvTranspose[] = "/convserve.v1.ConvolutionService/ConvTranspose";
-
-int AsInt(std::int64_t value) {
-  return static_cast<int>(std::clamp<std::int64_t>(value, 0, std::numeric_limits<int>::max()));
-}
-
-std::string Seconds(milliseconds time) {
-  const std::int64_t count = std::max<std::int64_t>(1, time.count());
-  return fmt::format("{}.{:03}s", count / 1000, count % 1000);
-}
-
-// https://github.com/grpc/grpc/blob/master/doc/service_config.md
-std::string ServiceConfig(const ClientOptions& options) {
-  std::string method;
-  if (const int attempts = std::clamp(options.max_attempts, 1, 5); attempts > 1) {
-    method = fmt::format(
-        R"("methodConfig": [{{"name": [{{"service": "convserve.v1.ConvolutionService"}},)"
-        R"({{"service": "grpc.health.v1.Health"}}], "retryPolicy": {{"maxAttempts": {},)"
-        R"("initialBackoff": "{}", "maxBackoff": "{}", "backoffMultiplier": 2,)"
-        R"("retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]}}}}],)",
-        attempts, Seconds(options.initial_backoff), Seconds(options.initial_backoff * 20));
-  }
-  return fmt::format(R"({{{}"loadBalancingConfig": [{{"round_robin": {{}}}}]}})", method);
-}
-
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
-                                           const ClientOptions& options) {
-  grpc::ChannelArguments arguments;
-  const int message_bytes = AsInt(options.max_message_bytes);
-  arguments.SetMaxReceiveMessageSize(message_bytes);
-  arguments.SetMaxSendMessageSize(message_bytes);
-  // Calls above this size would not be retried; the default is 256 KiB.
-  arguments.SetInt(GRPC_ARG_PER_RPC_RETRY_BUFFER_SIZE, std::numeric_limits<int>::max());
-  arguments.SetServiceConfigJSON(ServiceConfig(options));
-  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, AsInt(options.keepalive_time.count()));
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, AsInt(options.keepalive_timeout.count()));
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  if (!options.security.server_name.empty()) {
-    arguments.SetSslTargetNameOverride(options.security.server_name);
-  }
-  return grpc::CreateCustomChannel(target, MakeChannelCredentials(options.security), arguments);
-}
-
-// gRPC aborts a process that sends 2 GiB or more, so what is too large must be refused before it
-// gets there.
-absl::Status CheckRequestSize(const Operands& operands, std::int64_t allowed) {
-  Violations violations;
-  std::int64_t bytes = kFieldBytes;
-  const auto add = [&](const TensorView& tensor, std::string_view name) {
-    const std::optional<std::int64_t> size = ByteCount(tensor.data_type, tensor.shape);
-    if (!size) {
-      violations.push_back({fmt::format("{}.shape", name),
-                            fmt::format("expected sizes of at least 0 that a tensor in memory can "
-                                        "have, got {}",
-                                        ToString(tensor.shape))});
-    } else if (*size > 0 && tensor.data == nullptr) {
-      violations.push_back(
-          {fmt::format("{}.data", name), fmt::format("expected {} bytes, got none", *size)});
-    } else {
-      bytes = *size > std::numeric_limits<std::int64_t>::max() - bytes
-                  ? std::numeric_limits<std::int64_t>::max()
-                  : bytes + *size;
-    }
-  };
-  add(operands.input, "input");
-  add(operands.weight, "weight");
-  if (operands.bias) add(*operands.bias, "bias");
-  if (!violations.empty()) return InvalidArgument(violations);
-  if (bytes > allowed) {
-    return absl::ResourceExhaustedError(fmt::format(
-        "the request would take {} bytes: expected at most {}; send fewer images at a time", bytes,
-        allowed));
-  }
-  return absl::OkStatus();
-}
-
-// The same for everything else that a request may hold.
-absl::Status CheckMessageSize(std::size_t bytes, std::int64_t allowed) {
-  if (bytes <= static_cast<std::size_t>(allowed)) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      fmt::format("the request would take {} bytes: expected at most {}", bytes, allowed));
-}
 
 }  // namespace
 
 struct ConvolutionClient::Impl {
-  Impl(const std::shared_ptr<grpc::Channel>& channel, const ClientOptions& client_options)
+  Impl(std::shared_ptr<ChannelPool> channels, const ClientOptions& client_options)
       : options(client_options),
-        tensors(channel),
-        convolution(v1::ConvolutionService::NewStub(channel)),
-        health(grpc::health::v1::Health::NewStub(channel)) {}
+        pool(std::move(channels)),
+        convolution(v1::ConvolutionService::NewStub(pool->first())),
+        health(grpc::health::v1::Health::NewStub(pool->any_health())) {}
 
   template <typename Service, typename Request, typename Response>
   using Method = grpc::Status (Service::*)(grpc::ClientContext*, const Request&, Response*);
@@ -130,52 +40,65 @@ struct ConvolutionClient::Impl {
     if (!security.ok()) return security;
     absl::Status status = CheckMessageSize(request.ByteSizeLong(), options.max_message_bytes);
     if (!status.ok()) return status;
-    grpc::ClientContext context;
-    SetUp(context, call);
-    const std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
-    return FromGrpc((stub.*method)(&context, request, &response));
+    return Repeat(call, [&](grpc::ClientContext& context) {
+      return (stub.*method)(&context, request, &response);
+    });
   }
 
   // Sends the tensors from where they are.
   absl::StatusOr<ConvResult> Convolve(const std::string& method, const TensorRequest& request,
                                       const CallOptions& call) const {
     if (!security.ok()) return security;
-    absl::Status status = CheckRequestSize(request.operands, options.max_message_bytes);
+    absl::Status status = CheckOperands(request.operands, options.max_message_bytes);
     if (!status.ok()) return status;
     const Loan operands;
-    grpc::ByteBuffer message = WriteRequest(request, operands.keeper());
+    const grpc::ByteBuffer message = WriteRequest(request, operands.keeper());
     status = CheckMessageSize(message.Length(), options.max_message_bytes);
     if (!status.ok()) return status;
     grpc::ByteBuffer answer;
-    status = Call(method, message, answer, call);
+    status = Repeat(call, [&](grpc::ClientContext& context) {
+      return SendOnce(method, message, answer, context);
+    });
     if (!status.ok()) return status;
-    absl::StatusOr<ConvResult> result = ReadResponse(ByteChain(answer));
-    if (!result.ok()) {
-      return absl::InternalError(fmt::format("the server's answer is damaged: {}",
-                                             std::string(result.status().message())));
+    return ReadAnswer(answer);
+  }
+
+  void Start(const std::string& method, TensorRequest request, const CallOptions& call,
+             ConvCallback done) const {
+    if (!security.ok()) return done(security);
+    const absl::Status status = CheckOperands(request.operands, options.max_message_bytes);
+    if (!status.ok()) return done(status);
+    convserve::Start({.pool = pool,
+                      .options = options,
+                      .method = method,
+                      .request = std::move(request),
+                      .call = call,
+                      .done = std::move(done)});
+  }
+
+  template <typename Attempt>
+  absl::Status Repeat(const CallOptions& call, Attempt attempt) const {
+    Attempts attempts(options, call);
+    while (true) {
+      grpc::ClientContext context;
+      attempts.SetUp(context);
+      absl::Status status;
+      {
+        const std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
+        status = FromGrpc(attempt(context));
+      }
+      const auto again = attempts.NextAfter(status);
+      if (!again) return status;
+      if (!SleepUntil(*again, call.stop)) return absl::CancelledError("a stop was requested");
     }
-    return result;
   }
 
-  void SetUp(grpc::ClientContext& context, const CallOptions& call) const {
-    // Beyond a year the sum with the present could overflow.
-    const milliseconds timeout = std::min<milliseconds>(call.timeout.value_or(options.timeout),
-                                                        std::chrono::hours(24 * 365));
-    context.set_deadline(std::chrono::system_clock::now() + timeout);
-    context.set_wait_for_ready(call.wait_for_ready);
-    if (!options.security.token) return;
-    const std::string token = options.security.token();
-    if (!token.empty()) context.AddMetadata("authorization", fmt::format("Bearer {}", token));
-  }
-
-  absl::Status Call(const std::string& method, const grpc::ByteBuffer& message,
-                    grpc::ByteBuffer& answer, const CallOptions& call) const {
-    grpc::ClientContext context;
-    SetUp(context, call);
-    const std::stop_callback cancel(call.stop, [&context] { context.TryCancel(); });
+  grpc::Status SendOnce(const std::string& method, const grpc::ByteBuffer& message,
+                        grpc::ByteBuffer& answer, grpc::ClientContext& context) const {
+    const ChannelPool::Lease channel(*pool);
     grpc::CompletionQueue queue;
     grpc::Status status;
-    const auto reader = tensors.PrepareUnaryCall(&context, method, message, &queue);
+    const auto reader = channel.stub().PrepareUnaryCall(&context, method, message, &queue);
     reader->StartCall();
     reader->Finish(&answer, &status, nullptr);
     void* tag = nullptr;
@@ -184,12 +107,12 @@ struct ConvolutionClient::Impl {
     queue.Shutdown();
     while (queue.Next(&tag, &ok)) {
     }
-    return FromGrpc(status);
+    return status;
   }
 
   ClientOptions options;
   absl::Status security;  // of the options; not OK: no call is made
-  mutable grpc::GenericStub tensors;
+  std::shared_ptr<ChannelPool> pool;
   std::unique_ptr<v1::ConvolutionService::StubInterface> convolution;
   std::unique_ptr<grpc::health::v1::Health::StubInterface> health;
 };
@@ -205,13 +128,14 @@ ClientOptions Bounded(ClientOptions options) {
 }  // namespace
 
 ConvolutionClient::ConvolutionClient(const std::string& target, const ClientOptions& options)
-    : ConvolutionClient(MakeChannel(target, Bounded(options)), options) {
+    : impl_(std::make_unique<Impl>(std::make_shared<ChannelPool>(target, Bounded(options)),
+                                   Bounded(options))) {
   impl_->security = CheckSecurity(target, options.security);
 }
 
 ConvolutionClient::ConvolutionClient(const std::shared_ptr<grpc::Channel>& channel,
                                      const ClientOptions& options)
-    : impl_(std::make_unique<Impl>(channel, Bounded(options))) {}
+    : impl_(std::make_unique<Impl>(std::make_shared<ChannelPool>(channel), Bounded(options))) {}
 
 ConvolutionClient::ConvolutionClient(ConvolutionClient&&) noexcept = default;
 ConvolutionClient& ConvolutionClient::operator=(ConvolutionClient&&) noexcept = default;
@@ -227,6 +151,46 @@ absl::StatusOr<ConvResult> ConvolutionClient::ConvTranspose(
     const Operands& operands, const ConvTransposeParameters& parameters,
     const CallOptions& options) const {
   return impl_->Convolve(kConvTranspose, {operands, parameters, options.output_type}, options);
+}
+
+void ConvolutionClient::ConvAsync(const Operands& operands, const ConvParameters& parameters,
+                                  const CallOptions& options, ConvCallback done) const {
+  impl_->Start(kConv, {operands, parameters, options.output_type}, options, std::move(done));
+}
+
+void ConvolutionClient::ConvTransposeAsync(const Operands& operands,
+                                           const ConvTransposeParameters& parameters,
+                                           const CallOptions& options, ConvCallback done) const {
+  impl_->Start(kConvTranspose, {operands, parameters, options.output_type}, options,
+               std::move(done));
+}
+
+namespace {
+
+// A callback that keeps the promise.
+ConvCallback Keep(std::promise<absl::StatusOr<ConvResult>> promise) {
+  return [promise = std::move(promise)](absl::StatusOr<ConvResult> result) mutable {
+    promise.set_value(std::move(result));
+  };
+}
+
+}  // namespace
+
+std::future<absl::StatusOr<ConvResult>> ConvolutionClient::ConvAsync(
+    const Operands& operands, const ConvParameters& parameters, const CallOptions& options) const {
+  std::promise<absl::StatusOr<ConvResult>> promise;
+  auto result = promise.get_future();
+  ConvAsync(operands, parameters, options, Keep(std::move(promise)));
+  return result;
+}
+
+std::future<absl::StatusOr<ConvResult>> ConvolutionClient::ConvTransposeAsync(
+    const Operands& operands, const ConvTransposeParameters& parameters,
+    const CallOptions& options) const {
+  std::promise<absl::StatusOr<ConvResult>> promise;
+  auto result = promise.get_future();
+  ConvTransposeAsync(operands, parameters, options, Keep(std::move(promise)));
+  return result;
 }
 
 absl::StatusOr<Description> ConvolutionClient::Describe(const ProblemSpec& spec,
@@ -246,7 +210,7 @@ absl::StatusOr<Explanation> ConvolutionClient::Explain(const ProblemSpec& spec,
                                                        const CallOptions& options) const {
   const Operands present{operands.input.value_or(TensorView{}),
                          operands.weight.value_or(TensorView{}), operands.bias};
-  absl::Status status = CheckRequestSize(present, impl_->options.max_message_bytes);
+  absl::Status status = CheckOperands(present, impl_->options.max_message_bytes);
   if (!status.ok()) return status;
   v1::ExplainResponse response;
   status = impl_->Call(&v1::ConvolutionService::StubInterface::Explain, *impl_->convolution,

@@ -8,9 +8,10 @@
 // `unix:/path`. Calls are spread over all addresses that a target names, in turn. The connection is
 // made with the first call, kept alive, and made again when it breaks.
 //
-// Every call has a deadline. The operation is pure, so a call that fails with UNAVAILABLE, or with
-// RESOURCE_EXHAUSTED because the server is busy, is tried again with growing, randomised pauses
-// until it succeeds, the attempts are used up, or the deadline comes.
+// Every call has a deadline. The operation is pure, so a call that fails with UNAVAILABLE is tried
+// again with growing, randomised pauses, and one that a busy server turned away (RESOURCE_EXHAUSTED
+// with a retry delay) after the delay that it asked for, until the call succeeds, the attempts are
+// used up, or the deadline comes.
 //
 // Errors
 //   INVALID_ARGUMENT     the server refused the request; ViolationsOf(status) lists the fields
@@ -33,11 +34,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -56,6 +59,8 @@ class Channel;
 
 namespace convserve {
 
+inline constexpr int kMaxConnections = 64;
+
 struct ClientOptions {
   // The deadline of calls that state none.
   std::chrono::milliseconds timeout = std::chrono::minutes(1);
@@ -67,6 +72,15 @@ struct ClientOptions {
   // doubles from there up to twenty times itself.
   int max_attempts = 5;
   std::chrono::milliseconds initial_backoff = std::chrono::milliseconds(100);
+
+  // Connections to each address, 1 to kMaxConnections. One carries any number of calls at a time,
+  // but moves their bytes one after the other: a few more help where many large tensors are under
+  // way. A call takes the connection with the fewest calls.
+  int connections = 1;
+
+  // Watch the health of every server (grpc.health.v1) and send nothing to one that is draining.
+  // Turn it off where a proxy in between ends streams that are silent for long.
+  bool watch_health = true;
 
   // How long a connection with calls in flight may be silent before it is probed, and how long the
   // answer may take.
@@ -93,6 +107,10 @@ struct CallOptions {
   DataType output_type = DataType::kUnspecified;
 };
 
+// Told how an asynchronous call ended. Called once, on a thread of gRPC that serves other calls
+// too: hand work and waiting over to a thread of your own. Must not throw.
+using ConvCallback = absl::AnyInvocable<void(absl::StatusOr<ConvResult>)>;
+
 enum class ServingStatus { kUnknown, kServing, kNotServing };
 
 class ConvolutionClient {
@@ -114,6 +132,21 @@ class ConvolutionClient {
   absl::StatusOr<ConvResult> ConvTranspose(const Operands& operands,
                                            const ConvTransposeParameters& parameters = {},
                                            const CallOptions& options = {}) const;
+
+  // The same without waiting: the result comes through a future, or to a callback (perhaps before
+  // these return). Until then the memory of the operands must neither change nor end. Any number of
+  // calls may be under way; a call may outlive its client, and one whose future is dropped goes on:
+  // only CallOptions::stop cancels it.
+  std::future<absl::StatusOr<ConvResult>> ConvAsync(const Operands& operands,
+                                                    const ConvParameters& parameters = {},
+                                                    const CallOptions& options = {}) const;
+  std::future<absl::StatusOr<ConvResult>> ConvTransposeAsync(
+      const Operands& operands, const ConvTransposeParameters& parameters = {},
+      const CallOptions& options = {}) const;
+  void ConvAsync(const Operands& operands, const ConvParameters& parameters,
+                 const CallOptions& options, ConvCallback done) const;
+  void ConvTransposeAsync(const Operands& operands, const ConvTransposeParameters& parameters,
+                          const CallOptions& options, ConvCallback done) const;
 
   // What follows from shapes and parameters alone. `spec.output_type` counts, not CallOptions'.
   absl::StatusOr<Description> Describe(const ProblemSpec& spec,

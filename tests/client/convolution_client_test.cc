@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "proto/status.h"
 #include "server/server.h"
 #include "tests/client/fake_server.h"
 #include "tests/client/scratch_folder.h"
@@ -190,20 +191,72 @@ TEST(Client, WaitsForAServerThatComesUpLate) {
   EXPECT_TRUE(result.ok()) << result.status();
 }
 
-TEST(Client, RetriesLargeRequestsUntilTheServerIsReady) {
-  for (const auto code : {grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::RESOURCE_EXHAUSTED}) {
-    FakeServer server([code](int call, const v1::ConvRequest& request, v1::ConvResponse* response) {
-      if (call < 3) return grpc::Status(code, "later");
-      *response->mutable_output() = request.weight();
-      return grpc::Status::OK;
-    });
-    // Far above what gRPC keeps for retries by default.
-    const Tensor large = Filled(DataType::kUInt8, {1, 1, 2048, 4096}, 1);
-    const ConvolutionClient client(server.address(), Hasty());
-    const auto result = client.Conv({large.view(), Ones3x3().view(), {}});
-    EXPECT_TRUE(result.ok()) << result.status();
-    EXPECT_EQ(server.calls(), 3);
-  }
+// By default gRPC keeps 256 KiB of a call to send it again, and a larger one is not repeated.
+TEST(Hazard08, RequestsBeyondTheDefaultRetryBufferAreRetried) {
+  FakeServer server([](int call, const v1::ConvRequest& request, v1::ConvResponse* response) {
+    if (call < 3) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "later");
+    *response->mutable_output() = request.weight();
+    return grpc::Status::OK;
+  });
+  const Tensor large = Filled(DataType::kUInt8, {1, 1, 2048, 4096}, 1);
+  const ConvolutionClient client(server.address(), Hasty());
+  const auto result = client.Conv({large.view(), Ones3x3().view(), {}});
+  EXPECT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(server.calls(), 3);
+}
+
+grpc::Status Busy(milliseconds delay) {
+  absl::Status status = absl::ResourceExhaustedError("full");
+  SetRetryDelay(status, delay);
+  return ToGrpc(status);
+}
+
+TEST(Client, ComesBackToABusyServerWhenItIsTold) {
+  FakeServer server([](int call, const v1::ConvRequest& request, v1::ConvResponse* response) {
+    if (call < 3) return Busy(milliseconds(1));
+    *response->mutable_output() = request.weight();
+    return grpc::Status::OK;
+  });
+  const ConvolutionClient client(server.address());
+  EXPECT_TRUE(client.Conv(SmallOperands()).ok());
+  EXPECT_EQ(server.calls(), 3);
+}
+
+TEST(Client, DoesNotWaitForABusyServerBeyondItsDeadline) {
+  FakeServer server(
+      [](int, const v1::ConvRequest&, v1::ConvResponse*) { return Busy(seconds(3600)); });
+  const ConvolutionClient client(server.address());
+  const auto result = client.Conv(SmallOperands());
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(RetryDelayOf(result.status()), seconds(3600));
+  EXPECT_EQ(server.calls(), 1);
+}
+
+TEST(Client, AStopEndsThePauseBeforeAnotherAttempt) {
+  std::stop_source stop;
+  FakeServer server([&](int, const v1::ConvRequest&, v1::ConvResponse*) {
+    stop.request_stop();
+    return Busy(seconds(30));
+  });
+  const ConvolutionClient client(server.address());
+  const CallOptions options{.stop = stop.get_token()};
+  EXPECT_EQ(client.Conv(SmallOperands(), {}, options).status().code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_EQ(server.calls(), 1);
+}
+
+// gRPC refuses a message beyond the server's limit by itself, with a code that a busy server uses
+// too.
+TEST(Client, WhatIsTooLargeForTheServerIsSentOnce) {
+  auto server = Server::Start({.listen = {"127.0.0.1:0"}, .max_message_bytes = 1 << 20});
+  ASSERT_TRUE(server.ok()) << server.status();
+  ClientOptions options;
+  // A second attempt would run into the deadline.
+  options.initial_backoff = seconds(3600);
+  const Tensor large = Filled(DataType::kUInt8, {1, 1, 2048, 1024}, 1);
+  const ConvolutionClient client((*server)->addresses().at(0), options);
+  const auto result = client.Conv({large.view(), Ones3x3().view(), {}});
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kResourceExhausted);
 }
 
 TEST(Client, RetriesOnlyWhatMayPassOnAnotherDay) {
@@ -293,6 +346,52 @@ TEST(Client, SpreadsCallsOverAllAddresses) {
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(client.Conv(SmallOperands()).ok());
   EXPECT_EQ(first.calls() - first_before, 5);
   EXPECT_EQ(second.calls() - second_before, 5);
+}
+
+TEST(Client, SendsNothingToAServerThatIsNotHealthyUntilItIsAgain) {
+  const auto answer = [](int, const v1::ConvRequest& request, v1::ConvResponse* response) {
+    *response->mutable_output() = request.weight();
+    return grpc::Status::OK;
+  };
+  FakeServer first(answer);
+  FakeServer second(answer);
+  const ConvolutionClient client("ipv4:" + first.address() + "," + second.address());
+  const auto calls_to_first = [&](int calls) {
+    const int before = first.calls();
+    for (int i = 0; i < calls; ++i) EXPECT_TRUE(client.Conv(SmallOperands()).ok());
+    return first.calls() - before;
+  };
+  while (calls_to_first(2) == 0) {
+  }
+  first.SetServing(false);
+  while (calls_to_first(8) > 0) {
+  }
+  first.SetServing(true);
+  while (calls_to_first(2) == 0) {
+  }
+}
+
+TEST(Client, AsksForTheHealthOfServersThatHaveNone) {
+  FakeServer server;
+  server.SetServing(false);
+  const ConvolutionClient client(server.address());
+  EXPECT_EQ(*client.Health("convserve.v1.ConvolutionService"), ServingStatus::kNotServing);
+}
+
+TEST(Client, HasAsManyConnectionsAsItIsAllowed) {
+  for (const int connections : {1, 3}) {
+    FakeServer server;
+    const ConvolutionClient client(server.address(), {.connections = connections});
+    std::stop_source stop;
+    std::vector<std::future<absl::StatusOr<ConvResult>>> calls;
+    for (int i = 0; i < 6; ++i) {
+      calls.push_back(client.ConvAsync(SmallOperands(), {}, {.stop = stop.get_token()}));
+    }
+    while (server.calls() < 6) std::this_thread::yield();
+    EXPECT_EQ(server.callers(), static_cast<std::size_t>(connections));
+    stop.request_stop();
+    for (auto& call : calls) EXPECT_EQ(call.get().status().code(), absl::StatusCode::kCancelled);
+  }
 }
 
 TEST(Client, RequestsThatGrpcWouldDieOfAreNeverSent) {

@@ -1,0 +1,45 @@
+// One call's deadline, and when it may be tried once more.
+#ifndef CONVSERVE_CLIENT_ATTEMPTS_H_
+#define CONVSERVE_CLIENT_ATTEMPTS_H_
+
+#include <chrono>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "absl/status/status.h"
+#include "client/convolution_client.h"
+#include "grpcpp/client_context.h"
+
+namespace convserve {
+
+// gRPC itself repeats what fails with UNAVAILABLE. Left to us is a server that was busy and said
+// when to come back: what fails with RESOURCE_EXHAUSTED for any other reason (a message that is too
+// large, by the server's word or by gRPC's own) would fail again.
+class Attempts {
+ public:
+  using TimePoint = std::chrono::system_clock::time_point;
+
+  Attempts(const ClientOptions& options, const CallOptions& call);
+
+  // Prepares an attempt.
+  void SetUp(grpc::ClientContext& context) const;
+
+  // When to make another attempt after one that ended like this: not before the server's hint, and
+  // only where the deadline and the number of attempts leave room for it. Nothing: the status is
+  // final.
+  std::optional<TimePoint> NextAfter(const absl::Status& status);
+
+ private:
+  TimePoint deadline_;
+  bool wait_for_ready_;
+  std::string token_;
+  int left_;
+};
+
+// False when a stop came first.
+bool SleepUntil(Attempts::TimePoint time, const std::stop_token& stop);
+
+}  // namespace convserve
+
+#endif  // CONVSERVE_CLIENT_ATTEMPTS_H_

@@ -1,0 +1,101 @@
+#include "client/channel_pool.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <utility>
+
+#include "fmt/format.h"
+
+namespace convserve {
+namespace {
+
+using std::chrono::milliseconds;
+
+int AsInt(std::int64_t value) {
+  return static_cast<int>(std::clamp<std::int64_t>(value, 0, std::numeric_limits<int>::max()));
+}
+
+std::string Seconds(milliseconds time) {
+  const std::int64_t count = std::max<std::int64_t>(1, time.count());
+  return fmt::format("{}.{:03}s", count / 1000, count % 1000);
+}
+
+// https://github.com/grpc/grpc/blob/master/doc/service_config.md
+//
+// RESOURCE_EXHAUSTED is not gRPC's to retry: it is also what gRPC itself says of a message that is
+// too large, without a hint that this will not pass.
+std::string ServiceConfig(const ClientOptions& options) {
+  std::string config = R"("loadBalancingConfig": [{"round_robin": {}}])";
+  if (options.watch_health) {
+    config += R"(, "healthCheckConfig": {"serviceName": "convserve.v1.ConvolutionService"})";
+  }
+  if (const int attempts = std::clamp(options.max_attempts, 1, 5); attempts > 1) {
+    config += fmt::format(
+        R"(, "methodConfig": [{{"name": [{{"service": "convserve.v1.ConvolutionService"}},)"
+        R"({{"service": "grpc.health.v1.Health"}}], "retryPolicy": {{"maxAttempts": {},)"
+        R"("initialBackoff": "{}", "maxBackoff": "{}", "backoffMultiplier": 2,)"
+        R"("retryableStatusCodes": ["UNAVAILABLE"]}}}}])",
+        attempts, Seconds(options.initial_backoff), Seconds(options.initial_backoff * 20));
+  }
+  return "{" + config + "}";
+}
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
+                                           const ClientOptions& options) {
+  grpc::ChannelArguments arguments;
+  const int message_bytes = AsInt(options.max_message_bytes);
+  arguments.SetMaxReceiveMessageSize(message_bytes);
+  arguments.SetMaxSendMessageSize(message_bytes);
+  // Calls above this size would not be retried; the default is 256 KiB.
+  arguments.SetInt(GRPC_ARG_PER_RPC_RETRY_BUFFER_SIZE, std::numeric_limits<int>::max());
+  arguments.SetServiceConfigJSON(ServiceConfig(options));
+  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  // Equal channels would otherwise share their connections.
+  if (options.connections > 1) arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, AsInt(options.keepalive_time.count()));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, AsInt(options.keepalive_timeout.count()));
+  // While a long request is computed nothing else moves.
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  if (!options.security.server_name.empty()) {
+    arguments.SetSslTargetNameOverride(options.security.server_name);
+  }
+  return grpc::CreateCustomChannel(target, MakeChannelCredentials(options.security), arguments);
+}
+
+}  // namespace
+
+ChannelPool::ChannelPool(const std::string& target, const ClientOptions& options) {
+  const int count = std::clamp(options.connections, 1, kMaxConnections);
+  for (int i = 0; i < count; ++i) {
+    const auto channel = MakeChannel(target, options);
+    if (i == 0) first_ = channel;
+    members_.push_back(std::make_unique<Member>(channel));
+  }
+  ClientOptions any_health = options;
+  any_health.connections = 1;
+  any_health.watch_health = false;
+  any_health_ = options.watch_health ? MakeChannel(target, any_health) : first_;
+}
+
+ChannelPool::ChannelPool(const std::shared_ptr<grpc::Channel>& channel)
+    : first_(channel), any_health_(channel) {
+  members_.push_back(std::make_unique<Member>(channel));
+}
+
+ChannelPool::Member& ChannelPool::Least() {
+  if (members_.size() == 1) return *members_.front();
+  // Equals take turns.
+  const std::size_t turn = turn_++;
+  Member* least = nullptr;
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    Member& member = *members_[(turn + i) % members_.size()];
+    if (least == nullptr || member.calls < least->calls) least = &member;
+  }
+  return *least;
+}
+
+}  // namespace convserve
