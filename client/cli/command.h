@@ -26,6 +26,7 @@ struct Command {
   std::function<Action(CLI::App& app)> declare;
 };
 
+Command BenchCommand();
 Command ConvCommand();
 Command ConvTransposeCommand();
 Command DescribeCommand();

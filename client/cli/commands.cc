@@ -4,8 +4,8 @@ namespace convserve::cli {
 
 const std::vector<Command>& Commands() {
   static const auto* const commands = new std::vector<Command>{
-      ConvCommand(),    ConvTransposeCommand(), DescribeCommand(),
-      ExplainCommand(), SolveCommand(),         HealthCommand(),
+      ConvCommand(),  ConvTransposeCommand(), DescribeCommand(), ExplainCommand(),
+      SolveCommand(), HealthCommand(),        BenchCommand(),
   };
   return *commands;
 }

@@ -15,10 +15,9 @@ Session::~Session() {
   if (server_ != nullptr) server_->Shutdown(std::chrono::milliseconds(0));
 }
 
-absl::StatusOr<const ConvolutionClient*> Session::Client() {
+absl::StatusOr<const ConvolutionClient*> Session::Client(ClientOptions client_options) {
   if (client_ != nullptr) return client_.get();
   if (!options_.embedded) {
-    ClientOptions client_options;
     absl::StatusOr<ClientSecurity> security = ReadSecurity(options_.security);
     if (!security.ok()) return security.status();
     if (absl::Status status = CheckSecurity(options_.server, *security); !status.ok()) {
@@ -37,7 +36,7 @@ absl::StatusOr<const ConvolutionClient*> Session::Client() {
     return WithExitCode(ExitCode::kUsage, About("--embedded", server.status()));
   }
   server_ = *std::move(server);
-  client_ = std::make_unique<ConvolutionClient>(server_->InProcessChannel());
+  client_ = std::make_unique<ConvolutionClient>(server_->InProcessChannel(), client_options);
   return client_.get();
 }
 

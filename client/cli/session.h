@@ -56,10 +56,13 @@ class Session {
   GlobalOptions& options() { return options_; }
   const GlobalOptions& options() const { return options_; }
 
-  // The client of the server that the options name; made with the first use. With --embedded the
-  // server is started in this process, without a port, and honours the environment as the program
-  // `convserve` does.
-  absl::StatusOr<const ConvolutionClient*> Client();
+  // The client of the server that the options name; made with the first use, which may state how.
+  // With --embedded the server is started in this process, without a port, and honours the
+  // environment as the program `convserve` does.
+  absl::StatusOr<const ConvolutionClient*> Client(ClientOptions client_options = {});
+
+  // Whether a person watches err.
+  bool shows_progress() const { return surroundings_.show_progress; }
 
   // The options of every call: the timeout, and the stop of the surroundings.
   CallOptions call_options() const;

@@ -1,0 +1,109 @@
+// convctl bench: the command line, the two reports, and what ends it.
+#include <stop_token>
+#include <thread>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/server.h"
+#include "tests/client/convctl_harness.h"
+#include "tests/client/fake_server.h"
+
+namespace convserve {
+namespace {
+
+using ::testing::AllOf;
+using testing::Convctl;
+using testing::Embedded;
+using testing::FakeServer;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::Outcome;
+
+TEST(ConvctlBench, MeasuresAndVerifies) {
+  const Outcome outcome = Embedded({"bench", "--requests", "50", "--verify", "--concurrency", "4",
+                                    "--request", "4*tiny", "--request", "small"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome;
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("closed loop, 4 in flight, 1 connection"), HasSubstr("p99.9"),
+                    HasSubstr("\nall "), HasSubstr("\ntiny "), HasSubstr("\nsmall "),
+                    HasSubstr("all as computed here, bit by bit"), HasSubstr("% of the time")));
+}
+
+TEST(ConvctlBench, ReportsInJson) {
+  const Outcome outcome = Embedded({"--json", "bench", "--rate", "1000", "--requests", "40",
+                                    "--request", "3*tiny", "--request", "1,2,8,8:2,2,3,3"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome;
+  const auto json = outcome.json();
+  EXPECT_EQ(json["loop"], "open");
+  EXPECT_EQ(json["intended_rate"], 1000);
+  EXPECT_EQ(json["answered"], 40);
+  EXPECT_EQ(json["wrong"], 0);
+  EXPECT_TRUE(json["errors"].empty());
+  EXPECT_GT(json["rate"], 0);
+  EXPECT_GT(json["megabytes_per_second"], 0);
+  EXPECT_LE(json["latency_ms"]["p50"], json["latency_ms"]["p99_9"]);
+  EXPECT_LE(json["latency_ms"]["p99_9"], json["latency_ms"]["max"]);
+  EXPECT_GT(json["server_share"], 0);
+  EXPECT_EQ(json["kinds"][0]["request"], "tiny");
+  EXPECT_EQ(json["kinds"][0]["answered"], 30);
+  EXPECT_EQ(json["kinds"][1]["answered"], 10);
+}
+
+TEST(ConvctlBench, CountsErrorsByCode) {
+  FakeServer server([](int call, const v1::ConvRequest& request, v1::ConvResponse* response) {
+    if (call % 2 == 0) return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "full house");
+    *response->mutable_output() = request.weight();
+    return grpc::Status::OK;
+  });
+  const Outcome text =
+      Convctl({"--server", server.address(), "bench", "--requests", "10", "--request", "tiny"});
+  EXPECT_EQ(text.exit_code, 0) << text;
+  EXPECT_THAT(text.out, HasSubstr("\nerrors  5 RESOURCE_EXHAUSTED: full house"));
+  const Outcome json = Convctl(
+      {"--json", "--server", server.address(), "bench", "--requests", "10", "--request", "tiny"});
+  EXPECT_EQ(json.json()["errors"]["RESOURCE_EXHAUSTED"], 5);
+  EXPECT_EQ(json.json()["answered"], 5);
+}
+
+TEST(ConvctlBench, WrongResultsAreAFailure) {
+  FakeServer server([](int, const v1::ConvRequest& request, v1::ConvResponse* response) {
+    *response->mutable_output() = request.input();
+    return grpc::Status::OK;
+  });
+  const Outcome outcome = Convctl({"--server", server.address(), "bench", "--requests", "3",
+                                   "--request", "1,1,2,2:1,1,2,2", "--verify"});
+  EXPECT_EQ(outcome.exit_code, 1) << outcome;
+  EXPECT_THAT(outcome.out, HasSubstr("results 3 WRONG"));
+  EXPECT_THAT(outcome.err, HasSubstr("3 results are wrong"));
+}
+
+TEST(ConvctlBench, AnInterruptPrintsWhatWasMeasured) {
+  std::stop_source stop;
+  FakeServer server([&](int call, const v1::ConvRequest& request, v1::ConvResponse* response) {
+    if (call == 20) stop.request_stop();
+    *response->mutable_output() = request.weight();
+    return grpc::Status::OK;
+  });
+  const Outcome outcome =
+      Convctl({"--server", server.address(), "bench", "--duration", "60m", "--request", "tiny"}, "",
+              {.stop = stop.get_token()});
+  EXPECT_EQ(outcome.exit_code, 130) << outcome;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("\nall "), Not(HasSubstr("\nerrors"))));
+  EXPECT_THAT(outcome.err, HasSubstr("interrupted"));
+}
+
+TEST(ConvctlBench, SaysAtOnceThatNobodyIsThere) {
+  const Outcome outcome = Convctl({"--server", "unix:/no/such/socket", "bench"});
+  EXPECT_EQ(outcome.exit_code, 4) << outcome;
+  EXPECT_THAT(outcome.err, HasSubstr("cannot reach a server"));
+}
+
+TEST(ConvctlBench, ExplainsMistakes) {
+  EXPECT_THAT(Embedded({"bench", "--request", "huge"}).err, HasSubstr("--request: expected tiny"));
+  EXPECT_EQ(Embedded({"bench", "--request", "huge"}).exit_code, 2);
+  EXPECT_EQ(Embedded({"bench", "--rate", "0"}).exit_code, 2);
+  EXPECT_EQ(Embedded({"bench", "--request", "1,1,2:1,2,2"}).exit_code, 3);
+}
+
+}  // namespace
+}  // namespace convserve
