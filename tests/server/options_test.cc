@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 
 #include "gmock/gmock.h"
@@ -220,6 +221,21 @@ TEST(Options, HelpNamesEveryOptionItsEnvironmentAndItsDefault) {
                            "CONVSERVE_ISA"}) {
     EXPECT_THAT(parsed.out, HasSubstr(text));
   }
+}
+
+TEST(Options, TheReadmeSpeaksOfEveryOption) {
+  std::ifstream file(CONVSERVE_SOURCE_DIR "/README.md");
+  const std::string readme(std::istreambuf_iterator<char>(file), {});
+  std::istringstream help(Parse({"--help"}).out);
+  int options = 0;
+  for (std::string line; std::getline(help, line);) {
+    if (!line.starts_with("  --")) continue;
+    const std::string option = line.substr(2, line.find(' ', 2) - 2);
+    if (option == "--version") continue;
+    EXPECT_THAT(readme, testing::ContainsRegex("`" + option + "[` ]"));
+    ++options;
+  }
+  EXPECT_GT(options, 20);
 }
 
 TEST(Options, VersionIsPrinted) {
