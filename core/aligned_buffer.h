@@ -2,6 +2,9 @@
 #ifndef CONVSERVE_CORE_ALIGNED_BUFFER_H_
 #define CONVSERVE_CORE_ALIGNED_BUFFER_H_
 
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -16,12 +19,17 @@ namespace convserve {
 class AlignedBuffer {
  public:
   static constexpr std::size_t kAlignment = 64;
+  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
   explicit AlignedBuffer(std::int64_t size) : size_(static_cast<std::size_t>(size)) {
-    // std::aligned_alloc wants a multiple of the alignment.
-    const std::size_t blocks = size_ / kAlignment + 1;
-    data_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, blocks * kAlignment)));
+    const std::size_t alignment = size_ >= kHugePage ? kHugePage : kAlignment;
+    // std::aligned_alloc wants a multiple of the alignment; those of huge pages are given up again
+    // where they are not reached.
+    const std::size_t blocks = (size_ + alignment - 1) / alignment;
+    data_.reset(static_cast<std::byte*>(
+        std::aligned_alloc(alignment, std::max<std::size_t>(blocks, 1) * alignment)));
     if (data_ == nullptr) throw std::bad_alloc();
+    if (size_ >= kHugePage) madvise(data_.get(), size_ / kHugePage * kHugePage, MADV_HUGEPAGE);
   }
 
   std::byte* data() { return data_.get(); }

@@ -483,6 +483,13 @@ std::int64_t Problem::input_bytes() const { return *ByteCount(input_type_, input
 std::int64_t Problem::weight_bytes() const { return *ByteCount(weight_type_, weight_shape_); }
 std::int64_t Problem::output_bytes() const { return *ByteCount(output_type_, output_shape_); }
 
+Problem Problem::WithBatch(std::int64_t batch) const {
+  Problem problem = *this;
+  problem.multiply_adds_ = batch_ == 0 ? 0 : multiply_adds_ / batch_ * batch;
+  problem.batch_ = problem.input_shape_[0] = problem.output_shape_[0] = batch;
+  return problem;
+}
+
 std::string Problem::ToString() const {
   const auto list = [&](auto member) {
     std::vector<std::int64_t> values;

@@ -122,6 +122,10 @@ class Problem {
   // included. Conv N*M*prod(o)*(C/g)*prod(k); ConvTranspose N*C*prod(n)*(M/g)*prod(k).
   std::int64_t multiply_adds() const { return multiply_adds_; }
 
+  // The same for another number of batch elements, which must not be more. Not for an unbatched
+  // one.
+  Problem WithBatch(std::int64_t batch) const;
+
   // "conv float32 [1, 3, 8, 8] * [4, 3, 3, 3] -> [1, 4, 6, 6], stride 1, ...", for logs and people.
   std::string ToString() const;
 

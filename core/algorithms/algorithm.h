@@ -38,6 +38,10 @@ struct Algorithm {
 
 // The specification: slow, readable, accepts everything.
 extern const Algorithm kReference;
+// 3x3 kernels of many channels, with less than half the products.
+extern const Algorithm kWinograd;
+// Few filters a group, row by row: depthwise convolutions and image filters.
+extern const Algorithm kDirect;
 // Patches or phases packed into blocked matrix products.
 extern const Algorithm kGemm;
 

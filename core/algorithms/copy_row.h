@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "core/convert.h"
 #include "core/geometry.h"
@@ -18,20 +19,53 @@ struct RowSource {
   std::int64_t stride;  // elements between input positions
   std::int64_t size;    // input positions there are
   PaddingMode mode;
+
+  // Of `length` outputs, the first of which meets position `first`: those [inside, outside) that
+  // meet real input.
+  std::pair<std::int64_t, std::int64_t> Inside(std::int64_t first, std::int64_t length) const {
+    std::int64_t inside = 0;
+    std::int64_t outside = length;
+    if (first < 0) inside = std::min(length, (-first + step - 1) / step);
+    if (first + (length - 1) * step >= size) {
+      outside = first >= size ? 0 : (size - 1 - first) / step + 1;
+      inside = std::min(inside, outside);
+    }
+    return {inside, outside};
+  }
 };
+
+// out[i] = from[i * stride] for i < count.
+template <typename T, typename In>
+void CopyStrided(const In* from, std::int64_t stride, std::int64_t count, T* out) {
+  if (stride == 1) {
+    if constexpr (std::is_same_v<T, In>) {
+      // Short rows are the common ones: copied in vectors, the last of which may begin within the
+      // one before it.
+      constexpr std::int64_t kVector = 16 / sizeof(T);
+      if (count >= 16 * kVector) {
+        std::memcpy(out, from, static_cast<std::size_t>(count) * sizeof(T));
+        return;
+      }
+      if (count >= kVector) {
+        std::int64_t i = 0;
+        for (; i < count - kVector; i += kVector) std::memcpy(out + i, from + i, 16);
+        std::memcpy(out + count - kVector, from + count - kVector, 16);
+        return;
+      }
+    }
+    for (std::int64_t i = 0; i < count; ++i) out[i] = Widen<T>(from[i]);
+  } else if (stride == 2) {
+    for (std::int64_t i = 0; i < count; ++i) out[i] = Widen<T>(from[i * 2]);
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) out[i] = Widen<T>(from[i * stride]);
+  }
+}
 
 // out[i] = row[first + i*step] for i < length, or padding.
 template <typename T, typename In>
 void CopyRow(const In* row, const RowSource& source, std::int64_t first, std::int64_t length,
              T* out) {
-  // Outputs [inside, outside) meet real input.
-  std::int64_t inside = 0;
-  std::int64_t outside = length;
-  if (first < 0) inside = std::min(length, (-first + source.step - 1) / source.step);
-  if (first + (length - 1) * source.step >= source.size) {
-    outside = first >= source.size ? 0 : (source.size - 1 - first) / source.step + 1;
-    inside = std::min(inside, outside);
-  }
+  const auto [inside, outside] = source.Inside(first, length);
   const auto pad = [&](std::int64_t from, std::int64_t to) {
     for (std::int64_t i = from; i < to; ++i) {
       const std::int64_t at = SourceIndex(source.mode, first + i * source.step, source.size);
@@ -39,19 +73,8 @@ void CopyRow(const In* row, const RowSource& source, std::int64_t first, std::in
     }
   };
   pad(0, inside);
-  const In* from = row + (first + inside * source.step) * source.stride;
-  const std::int64_t stride = source.step * source.stride;
-  T* to = out + inside;
-  const std::int64_t count = outside - inside;
-  if (std::is_same_v<T, In> && stride == 1 && count >= 32) {
-    std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
-  } else if (stride == 1) {
-    for (std::int64_t i = 0; i < count; ++i) to[i] = Widen<T>(from[i]);
-  } else if (stride == 2) {
-    for (std::int64_t i = 0; i < count; ++i) to[i] = Widen<T>(from[i * 2]);
-  } else {
-    for (std::int64_t i = 0; i < count; ++i) to[i] = Widen<T>(from[i * stride]);
-  }
+  CopyStrided(row + (first + inside * source.step) * source.stride, source.step * source.stride,
+              outside - inside, out + inside);
   pad(outside, length);
 }
 

@@ -21,6 +21,7 @@
 #include <iterator>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -29,13 +30,14 @@
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/border.h"
 #include "core/algorithms/patches.h"
+#include "core/algorithms/tasks.h"
 #include "core/algorithms/tiling.h"
 #include "core/algorithms/totals.h"
 #include "core/algorithms/window.h"
 #include "core/geometry.h"
 #include "core/kernels/gemm_kernel.h"
 #include "core/phases.h"
-#include "tbb/parallel_for.h"
+#include "core/scratch.h"
 
 namespace convserve {
 namespace {
@@ -48,6 +50,8 @@ template <typename T>
 constexpr std::int64_t kBufferSize = std::int64_t{256 * 1024} / std::int64_t{sizeof(T)};
 // Filters whose weights of one depth block stay in the L2 cache beside the buffer.
 constexpr std::int64_t kRowsInCache = 96;
+// Rows so many bytes apart, or a multiple, compete for the same places in the L1 cache.
+constexpr std::int64_t kPage = 4096;
 // Phases whose weights are packed together.
 constexpr std::size_t kPhasesAtOnce = 64;
 // Channels whose weights one task packs.
@@ -55,8 +59,9 @@ constexpr std::int64_t kChannelsPacked = 16;
 // Scratch of one thread, kept between runs.
 template <typename T>
 struct Scratch {
-  // Kernels read a full tile of columns also where fewer are left.
-  std::vector<T> buffer = std::vector<T>(kBufferSize<T> + kMaxGemmColumns);
+  T* buffer = reinterpret_cast<T*>(ThreadScratch());
+  // Rows of weights whose distance in the tensor is a multiple of kPage.
+  T* weights = buffer + 2 * kBufferSize<T>;
   std::array<std::int32_t, kDepthBlock> offsets;
 
   static Scratch& OfThread() {
@@ -72,26 +77,19 @@ class Gemm {
   explicit Gemm(const Run& run)
       : run_(run),
         g_(Joined(run.problem)),
-        kernel_(GetGemmKernel<T>()),
         packed_(reinterpret_cast<T*>(run.workspace.data())),
-        totals_(run, g_),
-        panel_rows_(CeilDivide(g_.filters, CeilDivide(g_.filters, kernel_.rows))) {}
+        totals_(run, g_) {}
 
   absl::Status Compute() {
     const Operation operation = run_.problem.operation();
     const auto uncovered = [&](const Axis& axis) { return HasUncoveredOutputs(operation, axis); };
     if (std::any_of(g_.axes.begin(), g_.axes.end(), uncovered)) totals_.FillWithBias();
-    const auto count = [&](std::size_t axis) { return PhaseCount(operation, g_.axes[axis]); };
     std::deque<PhaseRun> phases;
-    for (std::int64_t z = 0; z < count(0); ++z) {
-      for (std::int64_t y = 0; y < count(1); ++y) {
-        for (std::int64_t x = 0; x < count(2); ++x) {
-          AddPhase({z, y, x}, phases);
-          if (phases.size() == kPhasesAtOnce) RunPhases(phases);
-          if (stopped()) return absl::CancelledError("a stop was requested");
-        }
-      }
-    }
+    ForEachPhase(run_.problem, g_, [&](const std::array<Phase, 3>& axes) {
+      AddPhase(axes, phases);
+      if (phases.size() == kPhasesAtOnce) RunPhases(phases);
+      return !stopped();
+    });
     RunPhases(phases);
     return stopped() ? absl::CancelledError("a stop was requested") : absl::OkStatus();
   }
@@ -124,26 +122,19 @@ class Gemm {
 
   bool stopped() const { return run_.stop.stop_requested(); }
 
-  void AddPhase(const std::array<std::int64_t, 3>& index, std::deque<PhaseRun>& phases) const {
+  void AddPhase(const std::array<Phase, 3>& axes, std::deque<PhaseRun>& phases) const {
     const Problem& problem = run_.problem;
-    std::array<Phase, 3> axes;
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      axes[axis] = PhaseAt(problem.operation(), g_.axes[axis], problem.padding_mode(), index[axis]);
-      if (axes[axis].outputs == 0) return;
-    }
     PhaseRun& phase = phases.emplace_back(
         Patches{g_, problem.padding_mode(), axes, run_.operands.input, run_.operands.weight});
-    phase.tiling = MakeTiling(phase.patches, {.buffer = kBufferSize<T>,
-                                              .tile_columns = kernel_.columns,
-                                              .panel_rows = panel_rows_,
-                                              .sums_in_output = kSumsInOutput});
+    phase.tiling =
+        MakeTiling(phase.patches, {.buffer = kBufferSize<T>, .sums_in_output = kSumsInOutput});
     if (phase.tiling.window) {
       phase.window.emplace(phase.patches, phase.tiling.extent);
       for (std::int64_t tap = 0; tap < phase.patches.taps(); ++tap) {
         phase.tap_offsets.push_back(static_cast<std::int32_t>(phase.window->Offset(0, tap)));
       }
     }
-    phase.weights_in_place = kSumsInOutput && WeightsInOrder(problem, phase.patches);
+    phase.weights_in_place = kSumsInOutput && WeightsInOrder(problem, phase.patches, DataTypeOf<T>);
     if (!phase.weights_in_place) phase.tap_weights = TapOffsets(phase.patches);
   }
 
@@ -155,8 +146,7 @@ class Gemm {
       phase.first_task = tasks;
       tasks += g_.batch * g_.groups * phase.tiling.tiles() * phase.tiling.row_blocks;
     }
-    tbb::parallel_for(std::int64_t{0}, tasks, [&](std::int64_t task) {
-      if (stopped()) return;
+    ForEachTask(tasks, run_.stop, [&](std::int64_t task) {
       const auto after = std::upper_bound(
           phases.begin(), phases.end(), task,
           [](std::int64_t t, const PhaseRun& phase) { return t < phase.first_task; });
@@ -176,20 +166,6 @@ class Gemm {
     phases.clear();
   }
 
-  // A weight tensor has the rows of the weight matrix side by side unless its layout, a flip or a
-  // trimmed tap is in the way.
-  static bool WeightsInOrder(const Problem& problem, const Patches& patches) {
-    if (problem.operation() != Operation::kConv || problem.flip_kernel() ||
-        problem.weight_layout() != WeightLayout::kChannelsFirst ||
-        problem.weight_type() != DataTypeOf<T>) {
-      return false;
-    }
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      if (patches.phases[axis].taps != patches.geometry.axes[axis].kernel) return false;
-    }
-    return true;
-  }
-
   // All phases channel by channel: they share the cache lines of a weight tensor.
   void PackAllWeights(std::deque<PhaseRun>& phases) {
     std::int64_t packed = 0;
@@ -199,13 +175,13 @@ class Gemm {
     }
     if (packed == 0) return;
     const std::int64_t blocks = CeilDivide(g_.channels, kChannelsPacked);
-    tbb::parallel_for(std::int64_t{0}, g_.groups * blocks, [&](std::int64_t item) {
+    ForEachTask(g_.groups * blocks, run_.stop, [&](std::int64_t item) {
       const std::int64_t group = item / blocks;
       const std::int64_t first = item % blocks * kChannelsPacked;
       for (PhaseRun& phase : phases) {
         if (phase.weights_in_place || stopped()) continue;
         T* out = phase.packed + group * g_.filters * phase.patches.depth();
-        if (!PackWeights(phase.patches, phase.tap_weights, {panel_rows_, kDepthBlock}, group, first,
+        if (!PackWeights(phase.patches, phase.tap_weights, kDepthBlock, group, first,
                          std::min(kChannelsPacked, g_.channels - first), out)) {
           phase.finite = false;
         }
@@ -253,78 +229,43 @@ class Gemm {
     Scratch<T>& scratch = Scratch<T>::OfThread();
     const std::int64_t depth = phase.patches.depth();
     Block block{columns.first, columns.count, 0, 0};
-    // Weights of so many filters stay in the L2 cache while all columns meet them.
-    const std::int64_t chunk = CeilDivide(kRowsInCache, panel_rows_) * panel_rows_;
+    const std::span<const GemmSegment> segments = totals_.Segments(columns);
     do {
       block.depth = std::min(kDepthBlock, depth - block.first_depth);
       Copy(phase, task, extent, columns, block, scratch);
-      for (std::int64_t i = 0; i < task.rows; i += chunk) {
-        const std::int64_t rows_end = std::min(i + chunk, task.rows);
-        for (std::int64_t j = 0; j < columns.count;) {
-          if (stopped()) return;
-          const Span span = columns.At(j);
-          if (span.length == 0) {
-            j += span.skip;
-            continue;
-          }
-          const std::int64_t count = std::min(PieceColumns(phase, task, span), columns.count - j);
-          const Piece piece{columns, span, j, count};
-          for (std::int64_t row = i; row < rows_end; row += panel_rows_) {
-            RunPiece(phase, task, block, piece, row, scratch);
-          }
-          j += count;
-        }
+      for (std::int64_t i = 0; i < task.rows; i += kRowsInCache) {
+        if (stopped()) return;
+        GemmTile<T> tile;
+        tile.depth = block.depth;
+        tile.rows = std::min(kRowsInCache, task.rows - i);
+        SetWeights(phase, task, block, i, tile, scratch);
+        tile.b = scratch.buffer;
+        tile.offsets = scratch.offsets.data();
+        tile.segments = segments;
+        tile.accumulate = block.first_depth > 0;
+        totals_.Add(tile, task, i, columns, block.first_depth + block.depth == depth);
       }
       block.first_depth += block.depth;
     } while (block.first_depth < depth);
     totals_.Store(task, columns);
   }
 
-  // The product of one panel of weights and one piece of the columns, added to its totals.
-  void RunPiece(const PhaseRun& phase, const GemmTask& task, const Block& block, const Piece& piece,
-                std::int64_t row, const Scratch<T>& scratch) const {
-    GemmTile<T> tile;
-    tile.depth = block.depth;
-    tile.b = scratch.buffer.data() + (phase.window ? piece.first : piece.first * block.depth);
-    tile.offsets = scratch.offsets.data();
-    tile.rows = std::min(panel_rows_, task.rows - row);
-    tile.columns = piece.count;
-    tile.accumulate = block.first_depth > 0;
-    SetWeights(phase, task, block, row, tile);
-    const bool last = block.first_depth + block.depth == phase.patches.depth();
-    totals_.Add(tile, task, row, piece, last);
-  }
-
-  // How many columns go through all rows of the task before the next ones. Packed patches come in
-  // panels. With few rows, a whole output row at once; with many, what a tile holds, so that it
-  // stays in the L1 cache.
-  std::int64_t PieceColumns(const PhaseRun& phase, const GemmTask& task, const Span& span) const {
-    if (!phase.window) return kernel_.columns;
-    const std::int64_t tile = kernel_.tile_columns[static_cast<std::size_t>(panel_rows_)];
-    const bool straight =
-        kSumsInOutput && g_.output.spatial[2] == 1 && phase.patches.phases[2].output_step == 1;
-    const std::int64_t computed = CeilDivide(span.length, kernel_.columns) * kernel_.columns;
-    return straight && task.rows <= 2 * panel_rows_ && 8 * span.length >= 7 * computed ? span.length
-                                                                                       : tile;
-  }
-
   // Fills the buffer, and the offsets of the depth block's rows in it.
   void Copy(const PhaseRun& phase, const GemmTask& task, Window::Extent extent,
             const TileColumns& columns, const Block& block, Scratch<T>& scratch) const {
     if (!phase.window) {
-      PackPatches(phase.patches, task.batch, task.group, block, kernel_.columns,
-                  scratch.buffer.data());
+      const std::int64_t pitch = OddLines(columns.count);
+      PackPatches(phase.patches, task.batch, task.group, block, pitch, scratch.buffer);
       for (std::int64_t k = 0; k < block.depth; ++k) {
-        scratch.offsets[static_cast<std::size_t>(k)] =
-            static_cast<std::int32_t>(k * kernel_.columns);
+        scratch.offsets[static_cast<std::size_t>(k)] = static_cast<std::int32_t>(k * pitch);
       }
       return;
     }
     const std::int64_t taps = phase.patches.taps();
     const std::int64_t first = block.first_depth / taps;
     const std::int64_t last = (block.first_depth + block.depth - 1) / taps;
-    phase.window->Pack(task.batch, task.group, first, last - first + 1, columns.origin, extent,
-                       scratch.buffer.data());
+    CopyChannels(phase, task, phase.window->Copies(columns.origin, extent), first, last - first + 1,
+                 scratch.buffer);
     std::int64_t channel = 0;
     std::int64_t tap = block.first_depth % taps;
     for (std::int64_t k = 0; k < block.depth; ++k) {
@@ -338,25 +279,53 @@ class Gemm {
     }
   }
 
+  // Channels [first, first + count) of the input.
+  void CopyChannels(const PhaseRun& phase, const GemmTask& task, const WindowCopy& copies,
+                    std::int64_t first, std::int64_t count, T* out) const {
+    // Rows of different channels are too far apart for the processor to foresee them.
+    constexpr std::int64_t kAhead = 4;
+    VisitDataType(phase.patches.input.data_type, [&](auto zero) {
+      using In = decltype(zero);
+      if constexpr (kTakes<T, In>) {
+        const In* input = phase.patches.input.template As<In>() + task.batch * g_.input.batch +
+                          task.group * g_.input.group + first * g_.input.channel;
+        for (std::int64_t c = 0; c < count; ++c, input += g_.input.channel) {
+          if (c + kAhead < count) copies.Prefetch(input + kAhead * g_.input.channel);
+          copies.FillPadding(out);
+          copies.CopyChannel(input, out);
+          out += phase.window->channel_size();
+        }
+      }
+    });
+  }
+
   void SetWeights(const PhaseRun& phase, const GemmTask& task, const Block& block, std::int64_t i,
-                  GemmTile<T>& tile) const {
+                  GemmTile<T>& tile, const Scratch<T>& scratch) const {
     const std::int64_t row = task.first_row + i;
     if (phase.weights_in_place) {
       tile.a = phase.patches.weight.template As<T>() + task.group * g_.weight.group +
                row * g_.weight.filter + block.first_depth;
       tile.a_stride = g_.weight.filter;
+      if (tile.a_stride * std::int64_t{sizeof(T)} % kPage == 0) {
+        constexpr std::int64_t kPitch = OddLines(kDepthBlock);
+        for (std::int64_t r = 0; r < tile.rows; ++r) {
+          std::copy_n(tile.a + r * tile.a_stride, block.depth, scratch.weights + r * kPitch);
+        }
+        tile.a = scratch.weights;
+        tile.a_stride = kPitch;
+      }
     } else {
-      tile.a = phase.packed + task.group * g_.filters * phase.patches.depth() +
-               WeightPanels::Offset(phase.patches, block.first_depth, block.depth, row);
+      tile.a = phase.packed +
+               g_.filters * (task.group * phase.patches.depth() + block.first_depth) +
+               row * block.depth;
+      tile.a_stride = block.depth;
     }
   }
 
   const Run& run_;
   const Geometry g_;
-  const GemmKernel<T>& kernel_;
   T* const packed_;
   const Totals<T, Sum, Out> totals_;
-  const std::int64_t panel_rows_;
 };
 
 // Sums of this many 8-bit products stay exact in the double they pass through on their way to a

@@ -42,7 +42,7 @@ class TapCursor {
 // Outputs that follow each other along x.
 struct Segment {
   std::array<std::int64_t, 3> input;  // coordinates that the first output meets at tap 0
-  std::int64_t offset;                // of the first output in its panel
+  std::int64_t offset;                // of the first output among the columns packed
   std::int64_t length;
 };
 
@@ -55,19 +55,18 @@ class PatchPacker {
         input_(patches.input.As<In>() + batch * g_.input.batch + group * g_.input.group),
         row_{patches.phases[2].input_step, g_.input.spatial[2], g_.axes[2].input, patches.mode} {}
 
-  // One panel: [depth][panel] from `first_column` on.
-  void Pack(std::int64_t first_column, std::int64_t columns, const Block& block, std::int64_t panel,
+  // [depth][pitch] from `first_column` on.
+  void Pack(std::int64_t first_column, std::int64_t columns, const Block& block, std::int64_t pitch,
             T* out) const {
-    if (columns < panel) std::fill(out, out + block.depth * panel, T{0});
     const std::int64_t taps = patches_.taps();
     if (taps > 0 && patches_.phases[2].outputs < kShortRow && taps * columns <= kTableSize &&
         g_.channels > 1) {
-      PackByTable(first_column, columns, block, panel, out);
+      PackByTable(first_column, columns, block, pitch, out);
       return;
     }
     for (std::int64_t done = 0; done < columns;) {
       const Segment segment = SegmentAt(first_column + done, done, columns - done);
-      PackSegment(segment, block, panel, out);
+      PackSegment(segment, block, pitch, out);
       done += segment.length;
     }
   }
@@ -85,11 +84,11 @@ class PatchPacker {
     return segment;
   }
 
-  void PackSegment(const Segment& segment, const Block& block, std::int64_t panel, T* out) const {
+  void PackSegment(const Segment& segment, const Block& block, std::int64_t pitch, T* out) const {
     const auto& phases = patches_.phases;
     TapCursor cursor(patches_, block.first_depth);
     out += segment.offset;
-    for (std::int64_t k = 0; k < block.depth; ++k, out += panel, cursor.Next()) {
+    for (std::int64_t k = 0; k < block.depth; ++k, out += pitch, cursor.Next()) {
       std::int64_t at = cursor.channel * g_.input.channel;
       bool padding = false;
       for (std::size_t axis = 0; axis < 2; ++axis) {
@@ -111,7 +110,7 @@ class PatchPacker {
   // Where rows are short, each element on its own: for every tap and column its place in a channel,
   // -1 for padding.
   void PackByTable(std::int64_t first_column, std::int64_t columns, const Block& block,
-                   std::int64_t panel, T* out) const {
+                   std::int64_t pitch, T* out) const {
     const auto& phases = patches_.phases;
     std::array<std::int64_t, kTableSize> table;
     const std::int64_t taps = patches_.taps();
@@ -140,7 +139,7 @@ class PatchPacker {
     }
     std::int64_t tap = block.first_depth % taps;
     const In* channel = input_ + block.first_depth / taps * g_.input.channel;
-    for (std::int64_t k = 0; k < block.depth; ++k, out += panel) {
+    for (std::int64_t k = 0; k < block.depth; ++k, out += pitch) {
       const std::int64_t* at = table.data() + tap * columns;
       for (std::int64_t j = 0; j < columns; ++j) {
         const T value = Widen<T>(channel[std::max<std::int64_t>(at[j], 0)]);
@@ -162,25 +161,34 @@ class PatchPacker {
   const RowSource row_;
 };
 
-// float kernels take everything but float64, double kernels only float64.
-template <typename T, typename From>
-constexpr bool kTakes = std::is_same_v<T, double> == std::is_same_v<From, double>;
-
 }  // namespace
 
 template <typename T>
 void PackPatches(const Patches& patches, std::int64_t batch, std::int64_t group, const Block& block,
-                 std::int64_t panel, T* out) {
+                 std::int64_t pitch, T* out) {
   VisitDataType(patches.input.data_type, [&](auto zero) {
     using In = decltype(zero);
     if constexpr (kTakes<T, In>) {
       const PatchPacker<T, In> packer(patches, batch, group);
-      for (std::int64_t done = 0; done < block.count; done += panel) {
-        packer.Pack(block.first + done, std::min(panel, block.count - done), block, panel, out);
-        out += block.depth * panel;
+      // In pieces, so that the lines they are written to stay in the L1 cache.
+      constexpr std::int64_t kPiece = 32;
+      for (std::int64_t done = 0; done < block.count; done += kPiece) {
+        packer.Pack(block.first + done, std::min(kPiece, block.count - done), block, pitch,
+                    out + done);
       }
     }
   });
+}
+
+bool WeightsInOrder(const Problem& problem, const Patches& patches, DataType type) {
+  if (problem.operation() != Operation::kConv || problem.flip_kernel() ||
+      problem.weight_layout() != WeightLayout::kChannelsFirst || problem.weight_type() != type) {
+    return false;
+  }
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    if (patches.phases[axis].taps != patches.geometry.axes[axis].kernel) return false;
+  }
+  return true;
 }
 
 std::vector<std::int64_t> TapOffsets(const Patches& patches) {
@@ -200,7 +208,7 @@ std::vector<std::int64_t> TapOffsets(const Patches& patches) {
 
 template <typename T>
 bool PackWeights(const Patches& patches, const std::vector<std::int64_t>& tap_offsets,
-                 const WeightPanels& panels, std::int64_t group, std::int64_t first,
+                 std::int64_t depth_block, std::int64_t group, std::int64_t first,
                  std::int64_t count, T* out) {
   const Geometry& g = patches.geometry;
   const std::int64_t taps = patches.taps();
@@ -210,29 +218,27 @@ bool PackWeights(const Patches& patches, const std::vector<std::int64_t>& tap_of
     using In = decltype(zero);
     if constexpr (kTakes<T, In>) {
       const In* base = patches.weight.As<In>() + g.weight.offset + group * g.weight.group;
-      // Tap by tap within a channel: filters and taps of one channel lie close together in either
-      // operation's tensor.
+      // Channel by channel, as either operation's tensor has the taps of one channel close
+      // together.
       for (std::int64_t channel = first; channel < first + count; ++channel) {
         for (std::int64_t tap = 0; tap < taps;) {
           const std::int64_t k = channel * taps + tap;
-          const std::int64_t block = k / panels.depth_block * panels.depth_block;
-          const std::int64_t block_depth = std::min(panels.depth_block, depth - block);
-          const std::int64_t last = std::min(taps, tap + block + block_depth - k);
-          for (std::int64_t filter = 0; filter < g.filters; filter += panels.panel) {
-            const std::int64_t rows = std::min(panels.panel, g.filters - filter);
-            T* to = out + WeightPanels::Offset(patches, block, block_depth, filter) +
-                    (k - block) * rows;
-            const In* from = base + channel * g.weight.channel + filter * g.weight.filter;
-            for (std::int64_t t = tap; t < last; ++t, to += rows) {
-              const In* element = from + tap_offsets[static_cast<std::size_t>(t)];
-              for (std::int64_t i = 0; i < rows; ++i) {
-                const T value = Widen<T>(element[i * g.weight.filter]);
-                finite &= value - value == T{0};  // not so for infinities and NaNs
-                to[i] = value;
-              }
+          const std::int64_t block = k / depth_block * depth_block;
+          const std::int64_t block_depth = std::min(depth_block, depth - block);
+          const std::int64_t length = std::min(taps - tap, block + block_depth - k);
+          const std::int64_t* offsets = tap_offsets.data() + tap;
+          const In* from = base + channel * g.weight.channel;
+          T* to = out + block * g.filters + k - block;
+          for (std::int64_t filter = 0; filter < g.filters; ++filter) {
+            for (std::int64_t t = 0; t < length; ++t) {
+              const T value = Widen<T>(from[offsets[t]]);
+              finite &= value - value == T{0};  // not so for infinities and NaNs
+              to[t] = value;
             }
+            from += g.weight.filter;
+            to += block_depth;
           }
-          tap = last;
+          tap += length;
         }
       }
     }
@@ -244,11 +250,9 @@ template void PackPatches<float>(const Patches&, std::int64_t, std::int64_t, con
                                  std::int64_t, float*);
 template void PackPatches<double>(const Patches&, std::int64_t, std::int64_t, const Block&,
                                   std::int64_t, double*);
-template bool PackWeights<float>(const Patches&, const std::vector<std::int64_t>&,
-                                 const WeightPanels&, std::int64_t, std::int64_t, std::int64_t,
-                                 float*);
-template bool PackWeights<double>(const Patches&, const std::vector<std::int64_t>&,
-                                  const WeightPanels&, std::int64_t, std::int64_t, std::int64_t,
-                                  double*);
+template bool PackWeights<float>(const Patches&, const std::vector<std::int64_t>&, std::int64_t,
+                                 std::int64_t, std::int64_t, std::int64_t, float*);
+template bool PackWeights<double>(const Patches&, const std::vector<std::int64_t>&, std::int64_t,
+                                  std::int64_t, std::int64_t, std::int64_t, double*);
 
 }  // namespace convserve

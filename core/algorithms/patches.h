@@ -1,4 +1,4 @@
-// The operands of a convolution as matrices, packed block by block into the panels of
+// The operands of a convolution as matrices, packed block by block for
 // core/kernels/gemm_kernel.h.
 //
 // For one group and one phase of each axis (core/phases.h):
@@ -11,13 +11,16 @@
 #ifndef CONVSERVE_CORE_ALGORITHMS_PATCHES_H_
 #define CONVSERVE_CORE_ALGORITHMS_PATCHES_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "core/geometry.h"
 #include "core/phases.h"
+#include "core/problem.h"
 #include "core/tensor.h"
 
 namespace convserve {
@@ -34,6 +37,30 @@ struct Patches {
   std::int64_t depth() const { return geometry.channels * taps(); }
 };
 
+// float kernels take everything but float64, double kernels only float64.
+template <typename T, typename From>
+constexpr bool kTakes = std::is_same_v<T, double> == std::is_same_v<From, double>;
+
+// Calls body(axes) for the phases of every axis combined, those without outputs left out, until it
+// returns false.
+template <typename Body>
+void ForEachPhase(const Problem& problem, const Geometry& g, Body body) {
+  const Operation operation = problem.operation();
+  const auto at = [&](std::size_t axis, std::int64_t index) {
+    return PhaseAt(operation, g.axes[axis], problem.padding_mode(), index);
+  };
+  const auto count = [&](std::size_t axis) { return PhaseCount(operation, g.axes[axis]); };
+  for (std::int64_t z = 0; z < count(0); ++z) {
+    for (std::int64_t y = 0; y < count(1); ++y) {
+      for (std::int64_t x = 0; x < count(2); ++x) {
+        const std::array<Phase, 3> axes = {at(0, z), at(1, y), at(2, x)};
+        const auto empty = [](const Phase& phase) { return phase.outputs == 0; };
+        if (std::none_of(axes.begin(), axes.end(), empty) && !body(axes)) return;
+      }
+    }
+  }
+}
+
 // A part of a matrix: rows or columns [first, first + count) and depth [first_depth, first_depth +
 // depth).
 struct Block {
@@ -43,33 +70,33 @@ struct Block {
   std::int64_t depth = 0;
 };
 
-// Columns of one batch element and group, in panels of `panel` columns: [count /
-// panel][depth][panel], the last panel filled with zeros. T is float or double.
+// Columns of one batch element and group: [depth][pitch]. T is float or double.
 template <typename T>
 void PackPatches(const Patches& patches, std::int64_t batch, std::int64_t group, const Block& block,
-                 std::int64_t panel, T* out);
+                 std::int64_t pitch, T* out);
+
+// Whether the weight tensor has this type and the rows of the weight matrix side by side: no
+// layout, flip or trimmed tap is in the way.
+bool WeightsInOrder(const Problem& problem, const Patches& patches, DataType type);
+
+// Whether no element is an infinity or NaN.
+template <typename T>
+bool AllFinite(const T* elements, std::int64_t count) {
+  // x - x is 0 for finite x alone; sums of such differences stay 0 or NaN.
+  T sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) sum += elements[i] - elements[i];
+  return sum == T{0};
+}
 
 // Where each tap of the phases stands among the taps of one filter and channel, in elements.
 std::vector<std::int64_t> TapOffsets(const Patches& patches);
 
-// The weights of one group in panels of `panel` filters for every depth block of `depth_block`
-// rows: [depth blocks][panels][rows of the block][filters of the panel]. Packs channels [first,
-// first + count) to their places in `out`, which begins at channel 0. Returns whether all of them
-// are finite.
-struct WeightPanels {
-  std::int64_t panel = 1;
-  std::int64_t depth_block = 1;
-
-  // Where the panel of `filters` filters from `first` on begins in a depth block of `depth` rows
-  // from `first_depth` on.
-  static std::int64_t Offset(const Patches& patches, std::int64_t first_depth, std::int64_t depth,
-                             std::int64_t first) {
-    return first_depth * patches.geometry.filters + first * depth;
-  }
-};
+// The weights of one group for every depth block of `depth_block` rows: [depth
+// blocks][filters][rows of the block]. Packs channels [first, first + count) to their places in
+// `out`, which begins at channel 0. Returns whether all of them are finite.
 template <typename T>
 bool PackWeights(const Patches& patches, const std::vector<std::int64_t>& tap_offsets,
-                 const WeightPanels& panels, std::int64_t group, std::int64_t first,
+                 std::int64_t depth_block, std::int64_t group, std::int64_t first,
                  std::int64_t count, T* out);
 
 }  // namespace convserve

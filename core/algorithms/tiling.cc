@@ -11,6 +11,10 @@ namespace {
 constexpr std::int64_t kMaxSumsColumns = 2048;
 // Taps that a window keeps a table of.
 constexpr std::int64_t kMaxWindowTaps = 4096;
+// Filters of a task are a multiple of this, columns of packed patches a multiple of kPatchStep, so
+// that few blocks of the kernel are not full.
+constexpr std::int64_t kRowStep = 24;
+constexpr std::int64_t kPatchStep = 32;
 // Tasks wanted, so that many threads find work.
 constexpr std::int64_t kWantedTasks = 16;
 // Multiply-adds in the time that one element is copied, about; only weighs one way of copying
@@ -69,13 +73,11 @@ Tiling WindowTiling(const Patches& patches, const TileLimits& limits) {
 }
 
 Tiling PatchTiling(const Patches& patches, const TileLimits& limits) {
-  const auto whole_tiles = [&](std::int64_t columns) {
-    return CeilDivide(columns, limits.tile_columns) * limits.tile_columns;
-  };
   const std::int64_t columns = patches.columns();
-  const std::int64_t most = limits.buffer / kDepthBlock / limits.tile_columns * limits.tile_columns;
+  const std::int64_t most = limits.buffer / kDepthBlock;
   Tiling tiling;
-  tiling.columns = whole_tiles(CeilDivide(columns, CeilDivide(columns, most)));
+  tiling.columns =
+      std::min(columns, RoundUp(CeilDivide(columns, CeilDivide(columns, most)), kPatchStep));
   tiling.x_tiles = CeilDivide(columns, tiling.columns);
   return tiling;
 }
@@ -88,9 +90,9 @@ Tiling MakeTiling(const Patches& patches, const TileLimits& limits) {
   const Geometry& g = patches.geometry;
   const std::int64_t tasks = g.batch * g.groups * tiling.tiles();
   std::int64_t rows = CeilDivide(g.filters, CeilDivide(kWantedTasks, tasks));
-  rows = std::max({rows, LeastRows(patches, tiling), 4 * limits.panel_rows});
+  rows = std::max({rows, LeastRows(patches, tiling), kRowStep});
   if (!limits.sums_in_output) rows = std::min(rows, kSumsSize / tiling.columns);
-  tiling.rows = std::max<std::int64_t>(rows / limits.panel_rows, 1) * limits.panel_rows;
+  tiling.rows = std::max<std::int64_t>(rows / kRowStep, 1) * kRowStep;
   tiling.row_blocks = CeilDivide(g.filters, tiling.rows);
   return tiling;
 }

@@ -3,6 +3,7 @@
 #ifndef CONVSERVE_CORE_ALGORITHMS_TILING_H_
 #define CONVSERVE_CORE_ALGORITHMS_TILING_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -15,12 +16,11 @@ namespace convserve {
 inline constexpr std::int64_t kSumsSize = 64 * 1024;
 
 constexpr std::int64_t CeilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+constexpr std::int64_t RoundUp(std::int64_t a, std::int64_t b) { return CeilDivide(a, b) * b; }
 
 struct TileLimits {
-  std::int64_t buffer = 0;        // elements of the buffer for a window or packed patches
-  std::int64_t tile_columns = 1;  // of the kernel
-  std::int64_t panel_rows = 1;    // filters of a panel of weights
-  bool sums_in_output = true;     // else a task has kSumsSize sums at most
+  std::int64_t buffer = 0;     // elements of the buffer for a window or packed patches
+  bool sums_in_output = true;  // else a task has kSumsSize sums at most
 };
 
 struct Tiling {
@@ -36,17 +36,8 @@ struct Tiling {
   std::int64_t tiles() const { return x_tiles * y_tiles * z_tiles; }
 };
 
-// Takes whichever of window and patches copies and computes less. Follows from the problem and the
-// kernel's tile alone.
+// Takes whichever of window and patches copies and computes less. Follows from the problem alone.
 Tiling MakeTiling(const Patches& patches, const TileLimits& limits);
-
-// Outputs side by side from phase index q on: `length` of them. Where `length` is 0 the next output
-// is `skip` columns on.
-struct Span {
-  std::array<std::int64_t, 3> q;
-  std::int64_t skip;
-  std::int64_t length;
-};
 
 // The columns of one tile.
 struct TileColumns {
@@ -57,13 +48,19 @@ struct TileColumns {
   Window::Origin origin;
   std::int64_t first = 0;  // without a window: the tile's first column of the patch matrix
 
-  Span At(std::int64_t column) const {
-    column += first;
-    const std::int64_t row = column / pitch;
-    const std::int64_t x = column % pitch;
-    if (x >= width) return {{}, pitch - x, 0};
-    const std::int64_t y = origin.y + row;
-    return {{origin.z + y / phases[1].outputs, y % phases[1].outputs, origin.x + x}, 0, width - x};
+  // Calls body(column, length, q) for every run of outputs: `length` of them side by side from
+  // phase index q on.
+  template <typename Body>
+  void ForEachRun(Body body) const {
+    std::int64_t row = first / pitch;
+    std::int64_t x = first % pitch;
+    for (std::int64_t column = 0; column < count; ++row, x = 0) {
+      const std::int64_t length = std::min(width - x, count - column);
+      const std::int64_t y = origin.y + row;
+      body(column, length,
+           std::array{origin.z + y / phases[1].outputs, y % phases[1].outputs, origin.x + x});
+      column += pitch - x;
+    }
   }
 };
 

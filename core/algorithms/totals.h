@@ -9,6 +9,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -27,13 +28,6 @@ struct GemmTask {
   std::int64_t batch, group, first_row, rows;
 };
 
-// Columns of a tile from `first` on, which stands at `span`.
-struct Piece {
-  const TileColumns& columns;
-  const Span& span;
-  std::int64_t first, count;
-};
-
 // T is the kernel's type, Sum the type of totals, Out the output's.
 template <typename T, typename Sum, typename Out>
 class Totals {
@@ -49,17 +43,34 @@ class Totals {
 
   const std::vector<Sum>& bias() const { return bias_; }
 
-  // Runs the kernel on `tile`, whose rows begin at row `row` of the task and whose columns are
-  // those of the piece, and adds the product to its totals. `last` says that nothing will be added
-  // after it.
-  void Add(GemmTile<T>& tile, const GemmTask& task, std::int64_t row, const Piece& piece,
+  // Where the columns of a tile go; to be handed to Add for every product of the tile.
+  std::span<const GemmSegment> Segments(const TileColumns& columns) const {
+    std::vector<GemmSegment>& segments = Scratch::OfThread().segments;
+    segments.clear();
+    if constexpr (kInOutput) {
+      columns.ForEachRun(
+          [&](std::int64_t first, std::int64_t length, const std::array<std::int64_t, 3>& q) {
+            segments.push_back({first, length, OutputOffset(g_, columns.phases, q)});
+          });
+      if (Step(columns) == 1) Join(segments);
+    } else {
+      segments.push_back({0, columns.count, 0});
+    }
+    return segments;
+  }
+
+  // Runs the kernel on `tile`, whose rows begin at row `row` of the task, and adds the product to
+  // its totals. `last` says that nothing will be added after it.
+  void Add(GemmTile<T>& tile, const GemmTask& task, std::int64_t row, const TileColumns& columns,
            bool last) const {
     if constexpr (kInOutput) {
       if (last) tile.bias = bias_.data() + task.group * g_.filters + task.first_row + row;
-      AddToOutput(tile, piece, OutputOf(task) + row * g_.output.channel);
+      tile.c = OutputOf(task) + row * g_.output.channel;
+      tile.c_stride = g_.output.channel;
+      tile.c_step = Step(columns);
+      kernel_(tile);
     } else {
-      const std::int64_t stride = piece.columns.count;
-      AddToSums(tile, Scratch::OfThread().sums.data() + row * stride + piece.first, stride);
+      AddToSums(tile, Scratch::OfThread().sums.data() + row * columns.count, columns.count);
     }
   }
 
@@ -69,15 +80,15 @@ class Totals {
       const Sum* bias = bias_.data() + task.group * g_.filters + task.first_row;
       const Sum* sums = Scratch::OfThread().sums.data();
       const std::int64_t step = Step(columns);
-      ForEachSpan(columns, 0, columns.count,
-                  [&](std::int64_t j, std::int64_t length, std::int64_t offset) {
-                    Out* to = OutputOf(task) + offset;
-                    for (std::int64_t i = 0; i < task.rows; ++i, to += g_.output.channel) {
-                      const Sum* from = sums + i * columns.count + j;
-                      for (std::int64_t x = 0; x < length; ++x)
-                        to[x * step] = RoundTo<Out>(from[x] + bias[i]);
-                    }
-                  });
+      columns.ForEachRun(
+          [&](std::int64_t j, std::int64_t length, const std::array<std::int64_t, 3>& q) {
+            Out* to = OutputOf(task) + OutputOffset(g_, columns.phases, q);
+            for (std::int64_t i = 0; i < task.rows; ++i, to += g_.output.channel) {
+              const Sum* from = sums + i * columns.count + j;
+              for (std::int64_t x = 0; x < length; ++x)
+                to[x * step] = RoundTo<Out>(from[x] + bias[i]);
+            }
+          });
     }
   }
 
@@ -121,7 +132,8 @@ class Totals {
   // Kept between runs.
   struct Scratch {
     std::vector<Sum> sums = std::vector<Sum>(kInOutput ? 0 : kSumsSize);
-    std::array<T, kMaxGemmRows * kMaxGemmColumns> tile;
+    std::vector<T> product = std::vector<T>(kInOutput || std::is_same_v<T, Sum> ? 0 : kSumsSize);
+    std::vector<GemmSegment> segments;
 
     static Scratch& OfThread() {
       thread_local Scratch scratch;
@@ -139,77 +151,43 @@ class Totals {
     return columns.phases[2].output_step * g_.output.spatial[2];
   }
 
-  // Calls body(column - first, length, output offset) for every run of outputs in columns [first,
-  // first + count).
-  template <typename Body>
-  void ForEachSpan(const TileColumns& columns, std::int64_t first, std::int64_t count,
-                   Body body) const {
-    for (std::int64_t j = 0; j < count;) {
-      const Span span = columns.At(first + j);
-      j += span.skip;
-      const std::int64_t length = std::min(span.length, count - j);
-      if (length <= 0) continue;
-      body(j, length, OutputOffset(g_, columns.phases, span.q));
-      j += length;
+  // Runs that meet in the output as they do in the columns are one.
+  static void Join(std::vector<GemmSegment>& segments) {
+    std::size_t last = 0;
+    for (std::size_t i = 1; i < segments.size(); ++i) {
+      GemmSegment& before = segments[last];
+      const GemmSegment& next = segments[i];
+      if (before.first + before.count == next.first &&
+          before.offset + before.count == next.offset) {
+        before.count += next.count;
+      } else {
+        segments[++last] = next;
+      }
     }
-  }
-
-  // At once when the columns lie side by side in the output, else span by span.
-  void AddToOutput(GemmTile<T>& tile, const Piece& piece, Out* out) const {
-    const TileColumns& columns = piece.columns;
-    const std::int64_t step = Step(columns);
-    if (piece.span.length >= tile.columns && step == 1) {
-      tile.c = out + OutputOffset(g_, columns.phases, piece.span.q);
-      tile.c_stride = g_.output.channel;
-      kernel_.run(tile);
-      return;
-    }
-    const bool accumulate = tile.accumulate;
-    const T* bias = tile.bias;
-    tile.bias = nullptr;
-    const T* product = RunAside(tile);
-    ForEachSpan(columns, piece.first, tile.columns,
-                [&](std::int64_t j, std::int64_t length, std::int64_t offset) {
-                  Out* to = out + offset;
-                  for (std::int64_t i = 0; i < tile.rows; ++i, to += g_.output.channel) {
-                    const T* from = product + i * kMaxGemmColumns + j;
-                    for (std::int64_t x = 0; x < length; ++x) {
-                      const T sum = accumulate ? to[x * step] + from[x] : from[x];
-                      to[x * step] = bias != nullptr ? sum + bias[i] : sum;
-                    }
-                  }
-                });
+    segments.resize(std::min(segments.size(), last + 1));
   }
 
   void AddToSums(GemmTile<T>& tile, Sum* sums, std::int64_t stride) const {
+    tile.c_stride = stride;
     if constexpr (std::is_same_v<T, Sum>) {
       tile.c = sums;
-      tile.c_stride = stride;
-      kernel_.run(tile);
+      kernel_(tile);
     } else {
       const bool accumulate = tile.accumulate;
-      const T* product = RunAside(tile);
-      for (std::int64_t i = 0; i < tile.rows; ++i) {
-        for (std::int64_t j = 0; j < tile.columns; ++j) {
-          const auto sum = static_cast<Sum>(product[i * kMaxGemmColumns + j]);
-          sums[i * stride + j] = accumulate ? sums[i * stride + j] + sum : sum;
-        }
+      tile.accumulate = false;
+      tile.c = Scratch::OfThread().product.data();
+      kernel_(tile);
+      const std::int64_t count = tile.rows * stride;
+      for (std::int64_t i = 0; i < count; ++i) {
+        const auto sum = static_cast<Sum>(tile.c[i]);
+        sums[i] = accumulate ? sums[i] + sum : sum;
       }
     }
   }
 
-  // The product alone, [rows][kMaxGemmColumns].
-  const T* RunAside(GemmTile<T>& tile) const {
-    tile.accumulate = false;
-    tile.c = Scratch::OfThread().tile.data();
-    tile.c_stride = kMaxGemmColumns;
-    kernel_.run(tile);
-    return tile.c;
-  }
-
   const Run& run_;
   const Geometry& g_;
-  const GemmKernel<T>& kernel_;
+  const GemmKernel<T> kernel_;
   Out* const output_;
   const std::vector<Sum> bias_;  // zeros when there is none
 };

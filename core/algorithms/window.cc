@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <type_traits>
-
-#include "core/algorithms/copy_row.h"
 
 namespace convserve {
 namespace {
@@ -40,9 +37,7 @@ Window::Window(const Patches& patches, Extent extent) : patches_(patches) {
   }
   const std::int64_t size =
       patches.phases[0].taps * axes_[1].planes * axes_[2].planes * rows_ * pitch_;
-  // An odd number of cache lines, so that channels do not compete for the same places in the cache.
-  constexpr std::int64_t kLine = 16;
-  channel_size_ = (((size + kLine - 1) / kLine) | 1) * kLine;
+  channel_size_ = OddLines(size);
 }
 
 std::int64_t Window::Offset(std::int64_t channel, std::int64_t tap) const {
@@ -58,67 +53,71 @@ std::int64_t Window::Offset(std::int64_t channel, std::int64_t tap) const {
   return channel * channel_size_ + (plane * rows_ + quotient(1, y)) * pitch_ + quotient(2, x);
 }
 
-template <typename T, typename In>
-void Window::PackAs(const In* input, std::int64_t count, Origin origin, Extent extent,
-                    T* out) const {
+WindowCopy Window::Copies(Origin origin, Extent extent) const {
   const Geometry& g = patches_.geometry;
   const auto& phases = patches_.phases;
   const std::int64_t rows = extent.rows + axes_[1].span;
   const std::int64_t width = extent.width + axes_[2].span;
-  // Row `row` of the window in plane `y` meets this input row.
-  const auto source_row = [&](std::int64_t y, std::int64_t row) {
-    const std::int64_t step = phases[1].input_step;
-    const std::int64_t residue =
-        TapCoordinate(phases[1], y) - FloorDivide(TapCoordinate(phases[1], y), step) * step;
-    return SourceIndex(patches_.mode, (axes_[1].first + origin.y + row) * step + residue,
-                       g.axes[1].input);
+  // The input coordinate, modulo the stride, that a plane holds.
+  const auto residue = [&](std::size_t axis, std::int64_t plane) {
+    const std::int64_t step = phases[axis].input_step;
+    const std::int64_t coordinate = TapCoordinate(phases[axis], plane);
+    return coordinate - FloorDivide(coordinate, step) * step;
   };
-  for (std::int64_t c = 0; c < count; ++c, out += channel_size_, input += g.input.channel) {
-    T* plane = out;
-    for (std::int64_t z = 0; z < phases[0].taps; ++z) {
-      const std::int64_t source_z =
-          SourceIndex(patches_.mode, TapCoordinate(phases[0], z) + origin.z * phases[0].input_step,
-                      g.axes[0].input);
-      for (std::int64_t y = 0; y < axes_[1].planes; ++y) {
-        for (std::int64_t x = 0; x < axes_[2].planes; ++x, plane += rows_ * pitch_) {
-          const std::int64_t step = phases[2].input_step;
-          const std::int64_t residue =
-              TapCoordinate(phases[2], x) - FloorDivide(TapCoordinate(phases[2], x), step) * step;
-          const RowSource source{step, g.input.spatial[2], g.axes[2].input, patches_.mode};
-          const std::int64_t first = (axes_[2].first + origin.x) * step + residue;
-          for (std::int64_t row = 0; row < rows; ++row) {
-            const std::int64_t source_y = source_row(y, row);
-            T* to = plane + row * pitch_;
-            if (source_z < 0 || source_y < 0) {
-              std::fill(to, to + width, T{0});
-              continue;
-            }
-            CopyRow(input + source_z * g.input.spatial[0] + source_y * g.input.spatial[1], source,
-                    first, width, to);
+  const RowSource source{phases[2].input_step, g.input.spatial[2], g.axes[2].input, patches_.mode};
+  WindowCopy copies;
+  copies.stride_ = source.step * source.stride;
+  std::int64_t plane = 0;
+  for (std::int64_t z = 0; z < phases[0].taps; ++z) {
+    const std::int64_t source_z =
+        SourceIndex(patches_.mode, TapCoordinate(phases[0], z) + origin.z * phases[0].input_step,
+                    g.axes[0].input);
+    for (std::int64_t y = 0; y < axes_[1].planes; ++y) {
+      for (std::int64_t x = 0; x < axes_[2].planes; ++x, plane += rows_ * pitch_) {
+        const std::int64_t first = (axes_[2].first + origin.x) * source.step + residue(2, x);
+        for (std::int64_t row = 0; row < rows; ++row) {
+          const std::int64_t source_y =
+              SourceIndex(patches_.mode,
+                          (axes_[1].first + origin.y + row) * phases[1].input_step + residue(1, y),
+                          g.axes[1].input);
+          const std::int64_t to = plane + row * pitch_;
+          if (source_z < 0 || source_y < 0) {
+            copies.padding_.push_back({to, width});
+          } else {
+            copies.AddRow(source, source_z * g.input.spatial[0] + source_y * g.input.spatial[1],
+                          first, width, to);
           }
         }
       }
     }
   }
+  return copies;
 }
 
-template <typename T>
-void Window::Pack(std::int64_t batch, std::int64_t group, std::int64_t first, std::int64_t count,
-                  Origin origin, Extent extent, T* out) const {
-  const Geometry& g = patches_.geometry;
-  VisitDataType(patches_.input.data_type, [&](auto zero) {
-    using In = decltype(zero);
-    if constexpr (std::is_same_v<T, double> == std::is_same_v<In, double>) {
-      PackAs(patches_.input.As<In>() + batch * g.input.batch + group * g.input.group +
-                 first * g.input.channel,
-             count, origin, extent, out);
+// The row that begins at `from` of the channel, from coordinate `first` on.
+void WindowCopy::AddRow(const RowSource& source, std::int64_t from, std::int64_t first,
+                        std::int64_t width, std::int64_t to) {
+  const auto [inside, outside] = source.Inside(first, width);
+  const auto pad = [&](std::int64_t begin, std::int64_t end) {
+    if (source.mode == PaddingMode::kZeros) {
+      if (begin < end) padding_.push_back({to + begin, end - begin});
+      return;
     }
-  });
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t at = SourceIndex(source.mode, first + i * source.step, source.size);
+      if (at < 0) {
+        padding_.push_back({to + i, 1});
+      } else {
+        copies_.push_back({from + at * source.stride, to + i, 1});
+      }
+    }
+  };
+  pad(0, inside);
+  if (inside < outside) {
+    copies_.push_back(
+        {from + (first + inside * source.step) * source.stride, to + inside, outside - inside});
+  }
+  pad(outside, width);
 }
-
-template void Window::Pack<float>(std::int64_t, std::int64_t, std::int64_t, std::int64_t, Origin,
-                                  Extent, float*) const;
-template void Window::Pack<double>(std::int64_t, std::int64_t, std::int64_t, std::int64_t, Origin,
-                                   Extent, double*) const;
 
 }  // namespace convserve

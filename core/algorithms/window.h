@@ -10,18 +10,57 @@
 #ifndef CONVSERVE_CORE_ALGORITHMS_WINDOW_H_
 #define CONVSERVE_CORE_ALGORITHMS_WINDOW_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <vector>
 
+#include "core/algorithms/copy_row.h"
 #include "core/algorithms/patches.h"
 
 namespace convserve {
+
+// Elements rounded up to an odd number of cache lines: rows so far apart do not compete for the
+// same places in the cache.
+constexpr std::int64_t OddLines(std::int64_t elements) {
+  constexpr std::int64_t kLine = 16;
+  return (((elements + kLine - 1) / kLine) | 1) * kLine;
+}
 
 // How the taps of one axis meet the window.
 struct WindowAxis {
   std::int64_t planes = 1;  // residues that some tap meets
   std::int64_t first = 0;   // smallest quotient coordinate / stride that output 0 meets
   std::int64_t span = 0;    // the largest such quotient, less the smallest
+};
+
+// A channel's way into the window: the same for every channel of a tile.
+class WindowCopy {
+ public:
+  // Fills what is padding of `out`, the window of one channel.
+  template <typename T>
+  void FillPadding(T* out) const;
+  // Copies the rest from `channel`, which begins at input coordinate 0 of every axis.
+  template <typename T, typename In>
+  void CopyChannel(const In* channel, T* out) const;
+  // Has the processor fetch what CopyChannel will read.
+  template <typename In>
+  void Prefetch(const In* channel) const;
+
+ private:
+  friend class Window;
+  struct Copy {
+    std::int64_t from, to, count;
+  };
+  struct Padding {
+    std::int64_t to, count;
+  };
+  void AddRow(const RowSource& source, std::int64_t from, std::int64_t first, std::int64_t width,
+              std::int64_t to);
+
+  std::vector<Copy> copies_;
+  std::vector<Padding> padding_;
+  std::int64_t stride_ = 1;  // of the elements that follow each other in a copy
 };
 
 class Window {
@@ -51,22 +90,39 @@ class Window {
   // Where the row of the patch matrix for (channel, tap) begins, for column 0.
   std::int64_t Offset(std::int64_t channel, std::int64_t tap) const;
 
-  // Copies channels [first, first + count) of one batch element and group for the tile at `origin`.
-  // T is float or double.
-  template <typename T>
-  void Pack(std::int64_t batch, std::int64_t group, std::int64_t first, std::int64_t count,
-            Origin origin, Extent extent, T* out) const;
+  // What copying one channel for the tile at `origin` takes.
+  WindowCopy Copies(Origin origin, Extent extent) const;
 
  private:
-  template <typename T, typename In>
-  void PackAs(const In* input, std::int64_t count, Origin origin, Extent extent, T* out) const;
-
   const Patches& patches_;
   std::array<WindowAxis, 3> axes_;
   std::int64_t rows_ = 0;  // window rows of one plane
   std::int64_t pitch_ = 0;
   std::int64_t channel_size_ = 0;
 };
+
+template <typename T>
+void WindowCopy::FillPadding(T* out) const {
+  for (const Padding& padding : padding_) {
+    std::fill_n(out + padding.to, padding.count, T{0});
+  }
+}
+
+template <typename T, typename In>
+void WindowCopy::CopyChannel(const In* channel, T* out) const {
+  for (const Copy& copy : copies_)
+    CopyStrided(channel + copy.from, stride_, copy.count, out + copy.to);
+}
+
+template <typename In>
+void WindowCopy::Prefetch(const In* channel) const {
+  constexpr std::int64_t kLine = 64 / sizeof(In);
+  for (const Copy& copy : copies_) {
+    for (std::int64_t i = 0; i < copy.count * stride_; i += kLine) {
+      __builtin_prefetch(channel + copy.from + i);
+    }
+  }
+}
 
 }  // namespace convserve
 

@@ -105,13 +105,13 @@ TEST(Algorithms, SumIntegersExactlyPastTheRangeOfFloat) {
   std::fill_n(operands.input.As<std::uint8_t>(), 40000, std::uint8_t{255});
   std::fill_n(operands.weight.As<std::uint8_t>(), 40000, std::uint8_t{255});
   spec.output_type = DataType::kFloat64;
-  for (const std::string_view algorithm : AlgorithmNames()) {
+  for (const std::string_view algorithm : {"gemm", "reference"}) {
     const auto sum = RunAlgorithm(*MakeProblem(spec), operands.view(), algorithm);
     ASSERT_TRUE(sum.ok()) << sum.status();
     EXPECT_EQ(*sum->As<double>(), 255.0 * 255 * 40000) << algorithm;
   }
   spec.output_type = DataType::kUnspecified;
-  for (const std::string_view algorithm : AlgorithmNames()) {
+  for (const std::string_view algorithm : {"gemm", "reference"}) {
     const auto sum = RunAlgorithm(*MakeProblem(spec), operands.view(), algorithm);
     EXPECT_EQ(*sum->As<std::int32_t>(), std::numeric_limits<std::int32_t>::max()) << algorithm;
   }

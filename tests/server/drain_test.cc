@@ -97,7 +97,7 @@ TEST_F(DrainTest, ShutdownCanBeCalledFromSeveralThreads) {
 
 // Cancellations at every moment of a call's life: on arrival, in the queue, while it computes, when
 // it is done.
-TEST(Storm, CancelledRequestsLeaveNothingBehind) {
+TEST(Hazard09, CancellationsAtAnyMomentLeaveNothingBehind) {
   const ScopedEnvironment forced("CONVSERVE_ALGORITHM", "reference");
   const auto server = StartServer(
       {.listen = {"127.0.0.1:0"}, .threads = 2, .memory_limit = 2'000'000, .max_requests = 16});

@@ -80,7 +80,7 @@ grpc::ByteBuffer Zeros(std::int64_t size) {
   return grpc::ByteBuffer(pieces.data(), pieces.size());
 }
 
-TEST(Hazard1, AResponseAbove2GiBIsRefusedBySizeNotByAbort) {
+TEST(Hazard01, AResponseAbove2GiBIsRefusedBySizeNotByAbort) {
   const ServerProcess server({"--max-message-bytes", std::to_string(kMaxMessageBytes),
                               "--memory-limit", std::to_string(std::int64_t{1} << 45)});
   struct Row {
@@ -104,7 +104,7 @@ TEST(Hazard1, AResponseAbove2GiBIsRefusedBySizeNotByAbort) {
   server.ExpectServing();
 }
 
-TEST(Hazard1, ARequestAbove2GiBIsRefusedByTheClientBeforeItIsSent) {
+TEST(Hazard01, ARequestAbove2GiBIsRefusedByTheClientBeforeItIsSent) {
   const std::byte element{};
   const TensorView large{DataType::kFloat32, {1, 1, 32768, 16384}, &element};
   const TensorView small{DataType::kFloat32, {1, 1, 1, 1}, &element};
@@ -113,7 +113,7 @@ TEST(Hazard1, ARequestAbove2GiBIsRefusedByTheClientBeforeItIsSent) {
   EXPECT_EQ(result.status().code(), absl::StatusCode::kResourceExhausted) << result.status();
 }
 
-TEST(Hazard2, MessagesOf256MiBAgainstALimitOf1MiBLeaveMemoryFlat) {
+TEST(Hazard02, MessagesOf256MiBAgainstALimitOf1MiBLeaveMemoryFlat) {
   const ServerProcess server({"--max-message-bytes", std::to_string(kMiB), "--max-requests", "16"});
   const std::int64_t before = server.PeakMemory();
   const auto channel = server.Channel();
@@ -125,7 +125,7 @@ TEST(Hazard2, MessagesOf256MiBAgainstALimitOf1MiBLeaveMemoryFlat) {
   server.ExpectServing();
 }
 
-TEST(Hazard2, MessagesUpToTheLimitPassBesideEachOther) {
+TEST(Hazard02, MessagesUpToTheLimitPassBesideEachOther) {
   const ServerProcess server({"--max-message-bytes", std::to_string(8 * kMiB)});
   v1::ConvRequest request = SmallConv();
   request.mutable_input()->clear_values();
@@ -144,7 +144,7 @@ TEST(Hazard2, MessagesUpToTheLimitPassBesideEachOther) {
   for (auto& call : calls) EXPECT_EQ(call.get(), absl::OkStatus());
 }
 
-TEST(Hazard3, CompressedBombsAreUnimplementedAndLeaveMemoryFlat) {
+TEST(Hazard03, CompressedBombsAreUnimplementedAndLeaveMemoryFlat) {
   const ServerProcess server({});
   const std::int64_t before = server.PeakMemory();
   const auto channel = server.Channel();

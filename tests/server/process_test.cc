@@ -55,15 +55,6 @@ TEST_F(ProcessTest, ASecondSignalEndsAtOnce) {
   EXPECT_EQ(request.Wait().code(), absl::StatusCode::kUnavailable);
 }
 
-TEST_F(ProcessTest, ABusyPortEndsASecondProcessWithOneClearLine) {
-  grpc::ClientContext context;
-  const auto server = StartServer();
-  Child second({"--listen", server->addresses()[0]});
-  EXPECT_EQ(second.Wait(), 1);
-  EXPECT_EQ(second.ReadErrors(),
-            "convserve: cannot listen on " + server->addresses()[0] + ": Address already in use\n");
-}
-
 TEST(Process, WhileItWaitsForLoadBalancersItServesOnAndSaysThatItIsLeaving) {
   Child child({"--listen", "127.0.0.1:0", "--metrics-listen", "0", "--drain-wait", "1h"});
   const std::string address = child.ReadLine().substr(kListening.size());

@@ -1,0 +1,28 @@
+// Parallel work, until a stop is requested.
+#ifndef CONVSERVE_CORE_ALGORITHMS_TASKS_H_
+#define CONVSERVE_CORE_ALGORITHMS_TASKS_H_
+
+#include <cstdint>
+#include <stop_token>
+
+#include "tbb/parallel_for.h"
+
+namespace convserve {
+
+// body(task) for every task < tasks, in any order, on the arena that the caller is in; a single one
+// on the calling thread, which costs nothing. Tasks not begun when a stop is requested are left
+// out.
+template <typename Body>
+void ForEachTask(std::int64_t tasks, const std::stop_token& stop, Body body) {
+  if (tasks == 1) {
+    if (!stop.stop_requested()) body(std::int64_t{0});
+    return;
+  }
+  tbb::parallel_for(std::int64_t{0}, tasks, [&](std::int64_t task) {
+    if (!stop.stop_requested()) body(task);
+  });
+}
+
+}  // namespace convserve
+
+#endif  // CONVSERVE_CORE_ALGORITHMS_TASKS_H_

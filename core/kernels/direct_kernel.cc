@@ -1,0 +1,213 @@
+#include "core/kernels/direct_kernel.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "core/kernels/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/kernels/direct_kernel.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+// clang-format off
+#include "core/kernels/simd-inl.h"  // comes last: compiled once for every target
+// clang-format on
+
+HWY_BEFORE_NAMESPACE();
+namespace convserve {
+namespace HWY_NAMESPACE {
+
+// Rows of outputs computed at once.
+constexpr int kMostRows = 4;
+
+// Outputs [row, row + kRows) x [column, column + kVectors vectors), with kRows at most the number
+// of tap rows. With kRows > 1 the tile shares rows.
+template <typename T, int kRows, int kVectors>
+class DirectBlock {
+ public:
+  static void Run(const DirectTile<T>& tile, std::int64_t row, std::int64_t column) {
+    DirectBlock block(tile);
+    const T* from = tile.window + row * tile.pitch + column;
+    for (const std::int32_t plane : tile.planes) {
+      block.AddPlane(from + plane);
+      block.weights_ += tile.tap_rows.size() * tile.tap_columns.size();
+    }
+    block.Store(row, column);
+  }
+
+ private:
+  using D = hn::ScalableTag<T>;
+  using V = hn::Vec<D>;
+
+  HWY_INLINE explicit DirectBlock(const DirectTile<T>& tile) : tile_(tile), weights_(tile.weights) {
+    HWY_UNROLL(4) for (int r = 0; r < kRows; ++r) {
+      HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) sums_[r][v] = hn::Zero(D());
+    }
+  }
+
+  HWY_INLINE void AddPlane(const T* HWY_RESTRICT from) {
+    const auto taps = static_cast<std::int64_t>(tile_.tap_rows.size());
+    const std::int32_t* tap_rows = tile_.tap_rows.data();
+    if constexpr (kRows == 1) {
+      for (std::int64_t i = 0; i < taps; ++i) AddRow<0, 1>(from + tap_rows[i], i);
+    } else {
+      // Window row i, counted from the first, meets output row r with tap row i - r.
+      from += tap_rows[0];
+      [&]<int... kI>(std::integer_sequence<int, kI...>) {
+        (AddRow<0, kI + 1>(from + kI * tile_.pitch, kI), ...);
+      }
+      (std::make_integer_sequence<int, kRows - 1>());
+      for (std::int64_t i = kRows - 1; i < taps; ++i) AddRow<0, kRows>(from + i * tile_.pitch, i);
+      [&]<int... kI>(std::integer_sequence<int, kI...>) {
+        (AddRow<kI + 1, kRows>(from + (taps + kI) * tile_.pitch, taps + kI), ...);
+      }
+      (std::make_integer_sequence<int, kRows - 1>());
+    }
+  }
+
+  // One row of the window, for output rows [kFirst, kLast): row r meets it with tap row i - r.
+  template <int kFirst, int kLast>
+  HWY_INLINE void AddRow(const T* HWY_RESTRICT from, std::int64_t i) {
+    const D d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const auto taps = static_cast<std::int64_t>(tile_.tap_columns.size());
+    const std::int32_t* tap_columns = tile_.tap_columns.data();
+    const T* weights = weights_ + i * taps;
+    for (std::int64_t j = 0; j < taps; ++j) {
+      const T* HWY_RESTRICT at = from + tap_columns[j];
+      // The shorter side of the outer product stays in registers.
+      if constexpr (kVectors <= kLast - kFirst) {
+        V input[kVectors];
+        HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) input[v] = hn::LoadU(d, at + v * lanes);
+        HWY_UNROLL(4) for (int r = kFirst; r < kLast; ++r) {
+          const V weight = hn::Set(d, weights[j - r * taps]);
+          HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
+            sums_[r][v] = MulAdd(d, weight, input[v], sums_[r][v]);
+          }
+        }
+      } else {
+        V weight[kRows];
+        HWY_UNROLL(4) for (int r = kFirst; r < kLast; ++r) {
+          weight[r] = hn::Set(d, weights[j - r * taps]);
+        }
+        HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
+          const V input = hn::LoadU(d, at + v * lanes);
+          HWY_UNROLL(4) for (int r = kFirst; r < kLast; ++r) {
+            sums_[r][v] = MulAdd(d, weight[r], input, sums_[r][v]);
+          }
+        }
+      }
+    }
+  }
+
+  HWY_INLINE void Store(std::int64_t row, std::int64_t column) const {
+    const D d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const V bias = hn::Set(d, tile_.bias);
+    T* HWY_RESTRICT c = tile_.c + row * tile_.c_pitch + column * tile_.c_step;
+    const std::int64_t count = tile_.columns - column;
+    HWY_UNROLL(4) for (int r = 0; r < kRows; ++r, c += tile_.c_pitch) {
+      HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
+        const V sum = hn::Add(sums_[r][v], bias);
+        const std::int64_t left = std::min(count - v * lanes, lanes);
+        if (tile_.c_step == 1) {
+          StoreFirst(d, sum, left, c + v * lanes);
+          continue;
+        }
+        HWY_ALIGN T lane[hn::MaxLanes(D())];
+        hn::Store(sum, d, lane);
+        for (std::int64_t x = 0; x < left; ++x) c[(v * lanes + x) * tile_.c_step] = lane[x];
+      }
+    }
+  }
+
+  const DirectTile<T>& tile_;
+  const T* weights_;  // of the plane
+  V sums_[kRows][kVectors];
+};
+
+template <typename T, int kRows, int kVectors>
+void RunRows(const DirectTile<T>& tile, std::int64_t row, std::int64_t& column) {
+  const auto width = kVectors * static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  for (; tile.columns - column > width - width / kVectors; column += width) {
+    DirectBlock<T, kRows, kVectors>::Run(tile, row, column);
+  }
+  if constexpr (kVectors > 1) {
+    if (column < tile.columns) RunRows<T, kRows, kVectors - 1>(tile, row, column);
+  }
+}
+
+// Outputs of a small tile, numbered along the rows of its window.
+constexpr std::int64_t kMostFlat = 512;
+
+// Rows that fill less than a vector, as one row with their gaps.
+template <typename T>
+void RunFlat(const DirectTile<T>& tile) {
+  const hn::ScalableTag<T> d;
+  HWY_ALIGN T flat[kMostFlat];  // with a vector to spare, as it is read in vectors
+  DirectTile<T> row = tile;
+  row.rows = 1;
+  row.columns = (tile.rows - 1) * tile.pitch + tile.columns;
+  row.c = flat;
+  row.c_step = 1;
+  std::int64_t column = 0;
+  RunRows<T, 1, VectorsFor(1)>(row, 0, column);
+  for (std::int64_t r = 0; r < tile.rows; ++r) {
+    T* HWY_RESTRICT c = tile.c + r * tile.c_pitch;
+    const T* HWY_RESTRICT from = flat + r * tile.pitch;
+    if (tile.c_step == 1) {
+      CopyFew<2 * hn::MaxLanes(d)>(from, tile.columns, c);
+    } else {
+      for (std::int64_t x = 0; x < tile.columns; ++x) c[x * tile.c_step] = from[x];
+    }
+  }
+}
+
+template <typename T>
+void RunDirect(const DirectTile<T>& tile) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  if (tile.rows > 1 && tile.columns <= lanes && tile.rows * tile.pitch <= kMostFlat - lanes &&
+      tile.pitch <= 2 * lanes) {
+    return RunFlat(tile);
+  }
+  static constexpr auto kRunRows = []<int... kRows>(std::integer_sequence<int, kRows...>) {
+    return std::array{&RunRows<T, kRows + 1, VectorsFor(kRows + 1)>...};
+  }
+  (std::make_integer_sequence<int, kMostRows>());
+  const std::int64_t most =
+      tile.SharesRows()
+          ? std::min<std::int64_t>(kMostRows, static_cast<std::int64_t>(tile.tap_rows.size()))
+          : 1;
+  const std::int64_t blocks = (tile.rows + most - 1) / most;
+  std::int64_t row = 0;
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    const std::int64_t rows = tile.rows / blocks + (block < tile.rows % blocks ? 1 : 0);
+    std::int64_t column = 0;
+    kRunRows[static_cast<std::size_t>(rows - 1)](tile, row, column);
+    row += rows;
+  }
+}
+
+const DirectTable* Direct();  // exported below
+
+const DirectTable* Direct() {
+  static constexpr DirectTable kTable = {&RunDirect<float>, &RunDirect<double>};
+  return &kTable;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convserve
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convserve {
+
+HWY_EXPORT(Direct);
+
+const DirectTable& DirectKernels() { return *HWY_DYNAMIC_DISPATCH(Direct)(); }
+
+}  // namespace convserve
+#endif  // HWY_ONCE

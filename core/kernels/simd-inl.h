@@ -1,0 +1,116 @@
+// What kernels for one instruction set share; included after hwy/highway.h, once for each of them.
+#if defined(CONVSERVE_CORE_KERNELS_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CONVSERVE_CORE_KERNELS_SIMD_INL_H_
+#undef CONVSERVE_CORE_KERNELS_SIMD_INL_H_
+#else
+#define CONVSERVE_CORE_KERNELS_SIMD_INL_H_
+#endif
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace convserve {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Registers of the instruction set, in vectors.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+constexpr char kInstructionSet[] = "avx512";
+constexpr int kRegisters = 32;
+#elif HWY_TARGET == HWY_AVX2
+constexpr char kInstructionSet[] = "avx2";
+constexpr int kRegisters = 16;
+#elif HWY_TARGET == HWY_NEON
+constexpr char kInstructionSet[] = "neon";
+constexpr int kRegisters = 32;
+#else
+constexpr char kInstructionSet[] = "portable";
+constexpr int kRegisters = 16;
+#endif
+
+// Blocks of sums are so many vectors wide at most.
+constexpr int kMaxVectors = 8;
+
+// The most rows of a block of sums that is `vectors` wide: the sums, the shorter side of the outer
+// product and one element of the longer fit the registers.
+constexpr int MaxRows(int vectors) {
+  int rows = 1;
+  while (rows < 14) {
+    const int next = rows + 1;
+    if (next * vectors + (next < vectors ? next : vectors) + 1 > kRegisters) break;
+    rows = next;
+  }
+  return rows;
+}
+
+// The widest blocks that take so many rows at once; two vectors where there are more than any does.
+constexpr int VectorsFor(std::int64_t rows) {
+  for (int vectors = kMaxVectors; vectors > 2; --vectors) {
+    if (rows <= MaxRows(vectors)) return vectors;
+  }
+  return 2;
+}
+
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+// a * b + sum. Highway's fallback rounds the product; the bits must be those of the other targets.
+template <class D, class V = hn::VFromD<D>>
+V MulAdd(D d, V a, V b, V sum) {
+  using T = hn::TFromD<D>;
+  T lanes[3][hn::MaxLanes(D())];
+  hn::StoreU(a, d, lanes[0]);
+  hn::StoreU(b, d, lanes[1]);
+  hn::StoreU(sum, d, lanes[2]);
+  for (std::size_t i = 0; i < hn::Lanes(d); ++i) {
+    lanes[2][i] = std::fma(lanes[0][i], lanes[1][i], lanes[2][i]);
+  }
+  return hn::LoadU(d, lanes[2]);
+}
+#else
+template <class D, class V = hn::VFromD<D>>
+HWY_INLINE V MulAdd(D /*d*/, V a, V b, V sum) {
+  return hn::MulAdd(a, b, sum);
+}
+#endif
+
+// Copies `count` elements, up to a vector of them, and touches nothing past them.
+template <std::size_t kLanes, typename T>
+HWY_INLINE void CopyFew(const T* HWY_RESTRICT from, std::int64_t count, T* HWY_RESTRICT to) {
+  if constexpr (kLanes > 1) {
+    constexpr std::size_t kHalf = kLanes / 2;
+    // Both ends, which may overlap.
+    if (count >= static_cast<std::int64_t>(kHalf)) {
+      std::memcpy(to, from, kHalf * sizeof(T));
+      std::memcpy(to + count - kHalf, from + count - kHalf, kHalf * sizeof(T));
+      return;
+    }
+    CopyFew<kHalf>(from, count, to);
+  } else if (count > 0) {
+    *to = *from;
+  }
+}
+
+// Writes the first `count` lanes, and nothing past them. Not by a masked store: AMD's take tens of
+// cycles.
+template <class D, class V = hn::VFromD<D>>
+HWY_INLINE void StoreFirst(D d, V vector, std::int64_t count, hn::TFromD<D>* to) {
+  if (count >= static_cast<std::int64_t>(hn::Lanes(d))) {
+    hn::StoreU(vector, d, to);
+  } else {
+    HWY_ALIGN hn::TFromD<D> lanes[hn::MaxLanes(D())];
+    hn::Store(vector, d, lanes);
+    CopyFew<hn::MaxLanes(D())>(lanes, count, to);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convserve
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard
