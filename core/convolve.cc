@@ -71,9 +71,11 @@ absl::Status Execute(const Plan& plan, const Operands& operands, std::span<std::
                      std::stop_token stop) {
   absl::Status status = CheckFit(plan, operands, output);
   if (!status.ok() || output.empty()) return status;
-  AlignedBuffer workspace(plan.workspace_bytes());
-  return plan.algorithm().run(
-      {plan.problem(), operands, output, workspace.span(), std::move(stop)});
+  std::optional<AlignedBuffer> workspace;
+  if (plan.workspace_bytes() > 0) workspace.emplace(plan.workspace_bytes());
+  return plan.algorithm().run({plan.problem(), operands, output,
+                               workspace ? workspace->span() : std::span<std::byte>(),
+                               std::move(stop)});
 }
 
 absl::StatusOr<Tensor> Conv(const Operands& operands, const ConvParameters& parameters,

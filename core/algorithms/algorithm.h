@@ -38,6 +38,10 @@ struct Algorithm {
 
 // The specification: slow, readable, accepts everything.
 extern const Algorithm kReference;
+// A thousand products or fewer, with no preparation.
+extern const Algorithm kTiny;
+// Transposed convolutions of single positions, with weights read in place.
+extern const Algorithm kOuter;
 // 3x3 kernels of many channels, with less than half the products.
 extern const Algorithm kWinograd;
 // Few filters a group, row by row: depthwise convolutions and image filters.

@@ -269,10 +269,21 @@ def empty_batch(cases):
         cases.append(case("%s1d empty batch" % operation, operation, x, w, run(x, w, None, 2), stride=[2]))
 
 
+def single_positions(cases):
+    """The first layer of a generator: a transposed convolution of one position, batched and grouped."""
+    make = Operands(17)
+    for axes, k in ((1, [8]), (2, [4, 4]), (3, [2, 2, 4])):
+        for batch, groups, s in ((1, 1, 1), (3, 2, 2)):
+            x, w, bias = make.integers(batch, 6, *[1] * axes), make.integers(6, 4, *k), make.integers(4 * groups)
+            y = conv_transpose(x, w, bias, s, 1, [0] * axes, [0] * axes, groups=groups)
+            cases.append(case("conv_transpose%dd of one position, %d groups" % (axes, groups), "conv_transpose", x, w, y,
+                              bias=bias, stride=[s], groups=groups))
+
+
 if __name__ == "__main__":
     warnings.filterwarnings("ignore", message="Using padding='same' with even kernel lengths")
     collected = []
     for family in (sweep, layouts, padding_modes, same, output_size, depthwise_and_large, types, inexact,
-                   empty_batch):
+                   empty_batch, single_positions):
         family(collected)
     write("pytorch.json", "PyTorch " + torch.__version__, collected)

@@ -1,0 +1,109 @@
+// Transposed convolution of single input positions (the first layer of a generator): every output
+// is one tap's sum over channels, so that
+//
+//   output [batch x (filters * taps)] = input [batch x channels] * weights [channels x (filters *
+//   taps)]
+//
+// with the weight tensor read as it lies: nothing is packed or copied.
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "core/algorithms/algorithm.h"
+#include "core/algorithms/border.h"
+#include "core/algorithms/tasks.h"
+#include "core/algorithms/tiling.h"
+#include "core/geometry.h"
+#include "core/kernels/gemm_kernel.h"
+
+namespace convserve {
+namespace {
+
+// Columns of a task, about: a block of depth of them stays in the L2 cache for all of the batch.
+constexpr std::int64_t kTaskColumns = 256;
+// Rows of the weight matrix are at most so long, that a block of them has 32-bit offsets.
+constexpr std::int64_t kMaxColumns = std::int64_t{1} << 22;
+
+std::int64_t Taps(const Geometry& g) {
+  return g.axes[0].kernel * g.axes[1].kernel * g.axes[2].kernel;
+}
+
+std::string Refusal(const Problem& problem) {
+  const Geometry g(problem);
+  if (problem.operation() != Operation::kConvTranspose) return "not transposed";
+  for (const Axis& axis : g.axes) {
+    if (axis.input != 1 || axis.output != axis.kernel || axis.padding_begin != 0 ||
+        axis.dilation != 1) {
+      return "several input positions, or cropped outputs";
+    }
+  }
+  if (problem.input_type() != DataType::kFloat32 || problem.weight_type() != DataType::kFloat32 ||
+      problem.output_type() != DataType::kFloat32) {
+    return "types other than float32";
+  }
+  if (problem.tensor_layout() != TensorLayout::kChannelsFirst ||
+      problem.weight_layout() != WeightLayout::kChannelsFirst || problem.flip_kernel()) {
+    return "channels last, or a flipped kernel";
+  }
+  // The kernel reads whole vectors: not past the last row.
+  if (g.filters > kMaxColumns / Taps(g) || g.filters * Taps(g) % kGemmSlack != 0) {
+    return "rows of weights that are not whole vectors, or too long";
+  }
+  return "";
+}
+
+std::int64_t WorkspaceBytes(const Problem& /*problem*/) { return 0; }
+
+absl::Status Compute(const Run& run) {
+  const Geometry g(run.problem);
+  const std::int64_t taps = Taps(g);
+  const std::int64_t columns = g.filters * taps;
+  const std::vector<float> bias = LoadBias<float>(run);
+  const std::int64_t filters = std::min(g.filters, CeilDivide(kTaskColumns, taps));
+  const std::int64_t blocks = CeilDivide(g.filters, filters);
+  std::array<std::int32_t, kDepthBlock> offsets;
+  for (std::size_t k = 0; k < offsets.size(); ++k) {
+    offsets[k] = static_cast<std::int32_t>(static_cast<std::int64_t>(k) * columns);
+  }
+  ForEachTask(g.groups * blocks, run.stop, [&](std::int64_t task) {
+    const std::int64_t group = task / blocks;
+    const std::int64_t first = task % blocks * filters;
+    const std::int64_t count = std::min(filters, g.filters - first);
+    const GemmSegment segment{0, count * taps, 0};
+    GemmTile<float> tile;
+    tile.a_stride = g.input.batch;
+    tile.offsets = offsets.data();
+    tile.rows = g.batch;
+    tile.segments = {&segment, 1};
+    tile.c = reinterpret_cast<float*>(run.output.data()) + group * g.output.group +
+             first * g.output.channel;
+    tile.c_stride = g.output.batch;
+    for (std::int64_t k = 0; k < g.channels && !run.stop.stop_requested(); k += kDepthBlock) {
+      tile.depth = std::min(kDepthBlock, g.channels - k);
+      tile.a = run.operands.input.As<float>() + group * g.input.group + k;
+      tile.b =
+          run.operands.weight.As<float>() + group * g.weight.group + k * columns + first * taps;
+      tile.accumulate = k > 0;
+      GetGemmKernel<float>()(tile);
+    }
+    for (std::int64_t n = 0; n < g.batch; ++n) {
+      float* out = tile.c + n * g.output.batch;
+      for (std::int64_t m = 0; m < count; ++m, out += taps) {
+        const float value = bias[static_cast<std::size_t>(group * g.filters + first + m)];
+        for (std::int64_t t = 0; t < taps; ++t) out[t] += value;
+      }
+    }
+  });
+  return run.stop.stop_requested() ? absl::CancelledError("a stop was requested")
+                                   : absl::OkStatus();
+}
+
+}  // namespace
+
+constexpr Algorithm kOuter = {"outer", Refusal, WorkspaceBytes, Compute};
+
+}  // namespace convserve
