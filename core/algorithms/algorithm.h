@@ -46,6 +46,8 @@ extern const Algorithm kOuter;
 extern const Algorithm kWinograd;
 // Few filters a group, row by row: depthwise convolutions and image filters.
 extern const Algorithm kDirect;
+// Channels-last tensors read and written in place.
+extern const Algorithm kChannelsLast;
 // Patches or phases packed into blocked matrix products.
 extern const Algorithm kGemm;
 

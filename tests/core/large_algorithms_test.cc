@@ -1,4 +1,5 @@
-// Winograd's algorithm on problems that it takes, and on images that it leaves to others.
+// Algorithms that take no small problems: on those that they take, and, for Winograd's, on images
+// that it leaves to gemm.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -27,12 +28,17 @@ using testing::SameBits;
 
 struct Case {
   std::string name;
-  Shape input;
+  Shape input;  // channels first
   std::int64_t filters;
   Shape kernel;
-  AxisList padding;
+  AxisList padding = {};
+  AxisList stride = {};
+  AxisList dilation = {};
   PaddingMode mode = PaddingMode::kZeros;
   bool bias = true;
+  bool channels_last = false;
+
+  std::string algorithm() const { return channels_last ? "channels_last" : "winograd"; }
 
   ProblemSpec spec() const {
     ProblemSpec spec;
@@ -42,7 +48,14 @@ struct Case {
     if (bias) spec.bias = TensorSpec{DataType::kFloat32, {filters}, {}};
     ConvParameters parameters;
     parameters.padding = padding;
+    parameters.stride = stride;
+    parameters.dilation = dilation;
     parameters.padding_mode = mode;
+    if (channels_last) {
+      Shape& shape = spec.input.shape;
+      std::rotate(shape.begin() + 1, shape.begin() + 2, shape.end());
+      parameters.tensor_layout = TensorLayout::kChannelsLast;
+    }
     spec.parameters = parameters;
     return spec;
   }
@@ -54,36 +67,85 @@ const std::vector<Case>& Cases() {
   static const std::vector<Case> cases = {
       {"even", {1, 32, 28, 28}, 32, {3, 3}, {1}},
       {"odd_sizes_and_a_batch", {3, 32, 27, 25}, 40, {3, 3}, {1}},
-      {"no_padding_no_bias", {1, 24, 33, 30}, 50, {3, 3}, {0}, PaddingMode::kZeros, false},
+      {.name = "no_padding_no_bias",
+       .input = {1, 24, 33, 30},
+       .filters = 50,
+       .kernel = {3, 3},
+       .bias = false},
       {"wide_padding", {1, 32, 26, 30}, 32, {3, 3}, {2}},
-      {"reflect", {2, 32, 24, 24}, 32, {3, 3}, {1}, PaddingMode::kReflect},
-      {"circular", {1, 32, 24, 24}, 32, {3, 3}, {1}, PaddingMode::kCircular},
+      {"reflect", {2, 32, 24, 24}, 32, {3, 3}, {1}, {}, {}, PaddingMode::kReflect},
+      {"circular", {1, 32, 24, 24}, 32, {3, 3}, {1}, {}, {}, PaddingMode::kCircular},
       {"several_tiles_a_row", {1, 16, 12, 300}, 64, {3, 3}, {1}},
       {"more_channels_than_a_depth_block", {1, 300, 20, 20}, 64, {3, 3}, {1}},
       {"many_filters", {1, 32, 20, 20}, 200, {3, 3}, {1}},
       {"three_planes", {1, 16, 6, 24, 24}, 32, {3, 3, 3}, {1, 1, 1}},
+      {.name = "last_1x1",
+       .input = {2, 40, 13, 17},
+       .filters = 30,
+       .kernel = {1, 1},
+       .channels_last = true},
+      {.name = "last_3x3_no_bias",
+       .input = {2, 20, 14, 15},
+       .filters = 33,
+       .kernel = {3, 3},
+       .padding = {1},
+       .bias = false,
+       .channels_last = true},
+      {.name = "last_strides_and_wide_padding",
+       .input = {1, 16, 40, 50},
+       .filters = 24,
+       .kernel = {5, 4},
+       .padding = {6, 3},
+       .stride = {2, 3},
+       .channels_last = true},
+      {.name = "last_dilated",
+       .input = {1, 40, 20, 22},
+       .filters = 20,
+       .kernel = {3, 3},
+       .padding = {4},
+       .dilation = {2, 4},
+       .channels_last = true},
+      {.name = "last_deep",
+       .input = {1, 300, 12, 13},
+       .filters = 100,
+       .kernel = {3, 3},
+       .padding = {1},
+       .channels_last = true},
+      {.name = "last_one_axis",
+       .input = {2, 16, 500},
+       .filters = 16,
+       .kernel = {9},
+       .padding = {4},
+       .channels_last = true},
+      {.name = "last_three_axes",
+       .input = {1, 16, 6, 9, 8},
+       .filters = 18,
+       .kernel = {3, 2, 3},
+       .padding = {1, 1, 1},
+       .channels_last = true},
   };
   return cases;
 }
 
-class Winograd : public ::testing::TestWithParam<Case> {
+class LargeAlgorithms : public ::testing::TestWithParam<Case> {
  protected:
   void TearDown() override { ASSERT_TRUE(ForceInstructionSet("").ok()); }
 
   Random random_{11};
   const ProblemSpec spec_ = GetParam().spec();
   const Problem problem_ = *MakeProblem(spec_);
+  const std::string algorithm_ = GetParam().algorithm();
 };
 
-TEST_P(Winograd, IsChosenAndAgreesWithTheReference) {
-  EXPECT_EQ(MakePlan(problem_)->algorithm_name(), "winograd");
+TEST_P(LargeAlgorithms, AreChosenAndAgreeWithTheReference) {
+  EXPECT_EQ(MakePlan(problem_)->algorithm_name(), algorithm_);
   const RandomOperands operands = IntegerOperands(random_, spec_);
   EXPECT_EQ(Difference(*RunAlgorithm(problem_, operands.view(), "reference"),
-                       *RunAlgorithm(problem_, operands.view(), "winograd")),
+                       *RunAlgorithm(problem_, operands.view(), algorithm_)),
             "");
 }
 
-TEST_P(Winograd, StaysWithinTheErrorBound) {
+TEST_P(LargeAlgorithms, StayWithinTheErrorBound) {
   const RandomOperands operands = RealOperands(random_, spec_);
   const auto widen = [](const Tensor& from, bool absolute) {
     Tensor to(DataType::kFloat64, from.shape());
@@ -104,7 +166,7 @@ TEST_P(Winograd, StaysWithinTheErrorBound) {
     if (operands.bias) wide_operands.bias = widen(*operands.bias, absolute);
     results.push_back(*RunAlgorithm(wide_problem, wide_operands.view(), "gemm"));
   }
-  const Tensor actual = *RunAlgorithm(problem_, operands.view(), "winograd");
+  const Tensor actual = *RunAlgorithm(problem_, operands.view(), algorithm_);
   for (std::int64_t i = 0; i < actual.size(); ++i) {
     ASSERT_LE(std::fabs(actual.As<float>()[i] - results[0].As<double>()[i]),
               4 * 0x1p-24 * results[1].As<double>()[i])
@@ -112,29 +174,40 @@ TEST_P(Winograd, StaysWithinTheErrorBound) {
   }
 }
 
-TEST_P(Winograd, HasTheSameBitsOnAnyThreadsAndInstructionSet) {
+TEST_P(LargeAlgorithms, HaveTheSameBitsOnAnyThreadsAndInstructionSet) {
   const RandomOperands operands = RealOperands(random_, spec_);
-  const Tensor expected = *RunAlgorithm(problem_, operands.view(), "winograd");
+  const Tensor expected = *RunAlgorithm(problem_, operands.view(), algorithm_);
   for (const int threads : {1, 3}) {
     tbb::task_arena arena(threads);
     arena.execute([&] {
-      EXPECT_TRUE(SameBits(expected, *RunAlgorithm(problem_, operands.view(), "winograd")));
+      EXPECT_TRUE(SameBits(expected, *RunAlgorithm(problem_, operands.view(), algorithm_)));
     });
   }
   for (const std::string_view name : InstructionSets()) {
     ASSERT_TRUE(ForceInstructionSet(name).ok());
-    EXPECT_TRUE(SameBits(expected, *RunAlgorithm(problem_, operands.view(), "winograd"))) << name;
+    EXPECT_TRUE(SameBits(expected, *RunAlgorithm(problem_, operands.view(), algorithm_))) << name;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Winograd, ::testing::ValuesIn(Cases()),
+TEST_P(LargeAlgorithms, KeepInfinitiesAndNansWhereTheyBelong) {
+  RandomOperands operands = IntegerOperands(random_, spec_);
+  operands.weight.As<float>()[7] = std::numeric_limits<float>::infinity();
+  operands.input.As<float>()[operands.input.size() / 2] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(Difference(*RunAlgorithm(problem_, operands.view(), "reference"),
+                       *RunAlgorithm(problem_, operands.view(), algorithm_)),
+            "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, LargeAlgorithms, ::testing::ValuesIn(Cases()),
                          [](const auto& info) { return info.param.name; });
 
 // A batch whose second image is spoilt by `spoil`; the others are even.
 template <typename Spoil>
 void ExpectSecondImageAsByGemm(Spoil spoil) {
   Random random(12);
-  const ProblemSpec spec = Case{"", {3, 32, 20, 20}, 32, {3, 3}, {1}}.spec();
+  const ProblemSpec spec =
+      Case{.name = "", .input = {3, 32, 20, 20}, .filters = 32, .kernel = {3, 3}, .padding = {1}}
+          .spec();
   const Problem problem = *MakeProblem(spec);
   RandomOperands operands = RealOperands(random, spec);
   const std::int64_t image = operands.input.size() / 3;
@@ -177,7 +250,9 @@ TEST(WinogradImages, ExtremeMagnitudesAreLeftToGemm) {
 
 TEST(WinogradImages, AFilterWithAnUnusedTapLeavesAllToGemm) {
   Random random(13);
-  const ProblemSpec spec = Case{"", {1, 32, 20, 20}, 32, {3, 3}, {1}}.spec();
+  const ProblemSpec spec =
+      Case{.name = "", .input = {1, 32, 20, 20}, .filters = 32, .kernel = {3, 3}, .padding = {1}}
+          .spec();
   const Problem problem = *MakeProblem(spec);
   RandomOperands operands = RealOperands(random, spec);
   for (std::int64_t c = 0; c < 32; ++c) operands.weight.As<float>()[(5 * 32 + c) * 9 + 4] = 0;
@@ -187,8 +262,12 @@ TEST(WinogradImages, AFilterWithAnUnusedTapLeavesAllToGemm) {
 
 TEST(WinogradImages, ARowOfABatchHasTheBitsOfTheRowAlone) {
   Random random(14);
-  const ProblemSpec together = Case{"", {4, 32, 16, 18}, 32, {3, 3}, {1}}.spec();
-  const ProblemSpec alone = Case{"", {1, 32, 16, 18}, 32, {3, 3}, {1}}.spec();
+  const ProblemSpec together =
+      Case{.name = "", .input = {4, 32, 16, 18}, .filters = 32, .kernel = {3, 3}, .padding = {1}}
+          .spec();
+  const ProblemSpec alone =
+      Case{.name = "", .input = {1, 32, 16, 18}, .filters = 32, .kernel = {3, 3}, .padding = {1}}
+          .spec();
   const RandomOperands operands = RealOperands(random, together);
   const Tensor all = *RunAlgorithm(*MakeProblem(together), operands.view(), "");
   for (std::int64_t n = 0; n < 4; ++n) {
@@ -206,7 +285,12 @@ TEST(Planner, ChoosesTheSameAlgorithmForAnyBatch) {
   for (const std::int64_t channels : {3, 16, 64, 200}) {
     for (std::int64_t size = 3; size < 40; size += 3) {
       const auto name = [&](std::int64_t batch) {
-        const ProblemSpec spec = Case{"", {batch, channels, size, size}, 64, {3, 3}, {1}}.spec();
+        const ProblemSpec spec = Case{
+            .name = "",
+            .input = {batch, channels, size, size},
+            .filters = 64,
+            .kernel = {3, 3},
+            .padding = {1}}.spec();
         return MakePlan(*MakeProblem(spec))->algorithm_name();
       };
       EXPECT_EQ(name(1), name(7)) << channels << " channels, " << size;

@@ -1,0 +1,293 @@
+// Convolution of channels-last tensors without a transpose:
+//
+//   output [positions x filters] += input [positions x run] * weights [run x filters]
+//
+// A run is what lies side by side in the input: the channels of neighbouring taps of a row, or of
+// one tap where a dilation parts them. The positions of a product are neighbours along a row, or
+// along a column at the borders, that meet the same taps; taps in the padding are left out. Weights
+// are packed once, the filters of one tap and channel side by side.
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "core/algorithms/algorithm.h"
+#include "core/algorithms/border.h"
+#include "core/algorithms/tasks.h"
+#include "core/algorithms/tiling.h"
+#include "core/algorithms/window.h"
+#include "core/geometry.h"
+#include "core/kernels/gemm_kernel.h"
+#include "core/scratch.h"
+
+namespace convserve {
+namespace {
+
+constexpr std::int64_t kLeastFilters = 16;  // a product with fewer columns wastes its vectors
+constexpr std::int64_t kLeastRun = 32;      // shorter ones read and write sums too often
+constexpr std::int64_t kLeastPositions = 128;
+constexpr std::int64_t kTaskPositions = 128;  // whose inputs stay in the L2 cache for all filters
+constexpr std::int64_t kTaskFilters = 64;     // at least
+constexpr std::int64_t kWantedTasks = 8;
+constexpr std::int64_t kFiltersPacked = 16;  // a cache line
+// Weights of one filter that are copied at once, but for one channel's where they are more.
+constexpr std::int64_t kWeightsCopied = 512;
+constexpr std::int64_t kMaxTaps = 16 * 1024;
+static_assert(kFiltersPacked * (std::max(kMaxTaps, kWeightsCopied) + 1) *
+                  std::int64_t{sizeof(float)} <=
+              kScratchBytes);
+
+// Outputs [first, last) of an axis that meet the same taps [tap_first, tap_last).
+struct Stretch {
+  std::int64_t first, last;
+  std::int64_t tap_first, tap_last;
+};
+
+std::vector<Stretch> Stretches(const Axis& axis) {
+  std::vector<Stretch> stretches;
+  for (std::int64_t o = 0; o < axis.output; ++o) {
+    const std::int64_t start = o * axis.stride - axis.padding_begin;
+    // Taps t with 0 <= start + t*dilation < input.
+    const std::int64_t first =
+        start >= 0 ? 0 : std::min(axis.kernel, CeilDivide(-start, axis.dilation));
+    const std::int64_t last =
+        start >= axis.input
+            ? first
+            : std::clamp((axis.input - 1 - start) / axis.dilation + 1, first, axis.kernel);
+    if (stretches.empty() || stretches.back().tap_first != first ||
+        stretches.back().tap_last != last) {
+      stretches.push_back({o, o, first, last});
+    }
+    ++stretches.back().last;
+  }
+  return stretches;
+}
+
+class ChannelsLast {
+ public:
+  explicit ChannelsLast(const Run& run)
+      : run_(run),
+        g_(Joined(run.problem)),
+        pitch_(OddLines(g_.filters)),
+        weights_(reinterpret_cast<float*>(run.workspace.data())),
+        bias_(LoadBias<float>(run)) {
+    for (std::size_t axis = 0; axis < 3; ++axis) stretches_[axis] = Stretches(g_.axes[axis]);
+    for (std::size_t k = 0; k < offsets_.size(); ++k) {
+      offsets_[k] = static_cast<std::int32_t>(static_cast<std::int64_t>(k) * pitch_);
+    }
+  }
+
+  absl::Status Compute() const {
+    PackWeights();
+    const std::int64_t width = g_.axes[2].output;
+    const std::int64_t x_size = std::min(width, kTaskPositions);
+    const std::int64_t y_size = std::max<std::int64_t>(kTaskPositions / width, 1);
+    const std::int64_t x_tiles = CeilDivide(width, x_size);
+    const std::int64_t y_tiles = CeilDivide(g_.axes[1].output, y_size);
+    const std::int64_t tiles = g_.batch * g_.axes[0].output * y_tiles * x_tiles;
+    const std::int64_t filters = std::max(
+        kTaskFilters, RoundUp(CeilDivide(g_.filters, CeilDivide(kWantedTasks, tiles)), 16));
+    const std::int64_t blocks = CeilDivide(g_.filters, filters);
+    ForEachTask(tiles * blocks, run_.stop, [&](std::int64_t task) {
+      const auto next = [&](std::int64_t count) {
+        const std::int64_t index = task % count;
+        task /= count;
+        return index;
+      };
+      Part part;
+      part.filter = next(blocks) * filters;
+      part.filters = std::min(filters, g_.filters - part.filter);
+      const std::int64_t x = next(x_tiles) * x_size;
+      const std::int64_t y = next(y_tiles) * y_size;
+      part.z = next(g_.axes[0].output);
+      part.batch = task;
+      for (const Stretch& rows : stretches_[1]) {
+        for (const Stretch& columns : stretches_[2]) {
+          part.rows = Cut(rows, y, y + y_size);
+          part.columns = Cut(columns, x, x + x_size);
+          ComputePart(part);
+        }
+      }
+    });
+    return run_.stop.stop_requested() ? absl::CancelledError("a stop was requested")
+                                      : absl::OkStatus();
+  }
+
+ private:
+  // Outputs of one plane, all of which meet the same taps, for some filters.
+  struct Part {
+    std::int64_t batch, z, filter, filters;
+    Stretch rows, columns;
+  };
+
+  static Geometry Joined(const Problem& problem) {
+    Geometry geometry(problem);
+    geometry.JoinPointwiseAxes();
+    return geometry;
+  }
+
+  static Stretch Cut(const Stretch& stretch, std::int64_t first, std::int64_t last) {
+    return {std::max(stretch.first, first), std::min(stretch.last, last), stretch.tap_first,
+            stretch.tap_last};
+  }
+
+  // [taps][channels][pitch_], by way of a copy in the cache: neither reading nor writing is in
+  // steps.
+  void PackWeights() const {
+    std::vector<std::int64_t> taps;
+    for (std::int64_t z = 0; z < g_.axes[0].kernel; ++z) {
+      for (std::int64_t y = 0; y < g_.axes[1].kernel; ++y) {
+        for (std::int64_t x = 0; x < g_.axes[2].kernel; ++x) {
+          taps.push_back(z * g_.weight.kernel[0] + y * g_.weight.kernel[1] +
+                         x * g_.weight.kernel[2]);
+        }
+      }
+    }
+    ForEachTask(CeilDivide(g_.filters, kFiltersPacked), run_.stop, [&](std::int64_t task) {
+      const std::int64_t first = task * kFiltersPacked;
+      const std::int64_t count = std::min(kFiltersPacked, g_.filters - first);
+      float* const copy = reinterpret_cast<float*>(ThreadScratch());
+      const auto size = static_cast<std::int64_t>(taps.size());
+      const std::int64_t at_once = std::max<std::int64_t>(kWeightsCopied / size, 1);
+      for (std::int64_t c = 0; c < g_.channels; c += at_once) {
+        const std::int64_t channels = std::min(at_once, g_.channels - c);
+        const float* weight = run_.operands.weight.As<float>() + g_.weight.offset +
+                              first * g_.weight.filter + c * g_.weight.channel;
+        for (std::int64_t m = 0; m < count; ++m, weight += g_.weight.filter) {
+          float* to = copy + m * (at_once * size + 1);
+          for (std::int64_t i = 0; i < channels; ++i) {
+            for (const std::int64_t tap : taps) *to++ = weight[i * g_.weight.channel + tap];
+          }
+        }
+        for (std::int64_t t = 0; t < size; ++t) {
+          float* out = weights_ + (t * g_.channels + c) * pitch_ + first;
+          for (std::int64_t i = 0; i < channels; ++i, out += pitch_) {
+            for (std::int64_t m = 0; m < count; ++m) {
+              out[m] = copy[m * (at_once * size + 1) + i * size + t];
+            }
+          }
+        }
+      }
+    });
+  }
+
+  // As products along the longer side of the part.
+  void ComputePart(const Part& part) const {
+    const std::int64_t height = part.rows.last - part.rows.first;
+    const std::int64_t width = part.columns.last - part.columns.first;
+    if (height <= 0 || width <= 0) return;
+    const bool along_rows = width >= height;
+    for (std::int64_t i = 0; i < (along_rows ? height : width); ++i) {
+      if (run_.stop.stop_requested()) return;
+      GemmTile<float> tile;
+      tile.rows = along_rows ? width : height;
+      const std::size_t axis = along_rows ? 2 : 1;
+      tile.a_stride = g_.axes[axis].stride * g_.input.spatial[axis];
+      tile.c_stride = g_.output.spatial[axis];
+      const std::int64_t y = part.rows.first + (along_rows ? i : 0);
+      const std::int64_t x = part.columns.first + (along_rows ? 0 : i);
+      ComputeLine(part, y, x, tile);
+    }
+  }
+
+  // `tile.rows` outputs from (y, x) on.
+  void ComputeLine(const Part& part, std::int64_t y, std::int64_t x, GemmTile<float>& tile) const {
+    const GemmSegment segment{0, part.filters, 0};
+    tile.segments = {&segment, 1};
+    tile.c = reinterpret_cast<float*>(run_.output.data()) + part.batch * g_.output.batch +
+             part.z * g_.output.spatial[0] + y * g_.output.spatial[1] + x * g_.output.spatial[2] +
+             part.filter;
+    const float* input = run_.operands.input.As<float>() + part.batch * g_.input.batch;
+    const auto coordinate = [&](std::size_t axis, std::int64_t output, std::int64_t tap) {
+      const Axis& a = g_.axes[axis];
+      return output * a.stride + tap * a.dilation - a.padding_begin;
+    };
+    const Stretch& columns = part.columns;
+    const std::int64_t taps =
+        g_.axes[2].dilation == 1 ? columns.tap_last - columns.tap_first : 1;  // of a run
+    for (std::int64_t tz = 0; tz < g_.axes[0].kernel; ++tz) {
+      const std::int64_t iz = coordinate(0, part.z, tz);
+      if (iz < 0 || iz >= g_.axes[0].input) continue;
+      for (std::int64_t ty = part.rows.tap_first; ty < part.rows.tap_last; ++ty) {
+        const float* row =
+            input + iz * g_.input.spatial[0] + coordinate(1, y, ty) * g_.input.spatial[1];
+        for (std::int64_t tx = columns.tap_first; tx < columns.tap_last; tx += taps) {
+          const std::int64_t tap = (tz * g_.axes[1].kernel + ty) * g_.axes[2].kernel + tx;
+          AddRun(row + coordinate(2, x, tx) * g_.input.spatial[2], tap * g_.channels,
+                 taps * g_.channels, part.filter, tile);
+        }
+      }
+    }
+    const float* bias = bias_.data() + part.filter;
+    for (std::int64_t i = 0; i < tile.rows; ++i) {
+      float* out = tile.c + i * tile.c_stride;
+      for (std::int64_t m = 0; m < part.filters; ++m) {
+        out[m] = (tile.accumulate ? out[m] : 0.0F) + bias[m];
+      }
+    }
+  }
+
+  // Rows [first, first + length) of the weights, with what the first of the outputs meets with
+  // them.
+  void AddRun(const float* input, std::int64_t first, std::int64_t length, std::int64_t filter,
+              GemmTile<float>& tile) const {
+    for (std::int64_t k = 0; k < length; k += kDepthBlock) {
+      tile.depth = std::min(kDepthBlock, length - k);
+      tile.a = input + k;
+      tile.b = weights_ + (first + k) * pitch_ + filter;
+      tile.offsets = offsets_.data();
+      gemm_(tile);
+      tile.accumulate = true;
+    }
+  }
+
+  const Run& run_;
+  const Geometry g_;
+  const std::int64_t pitch_;  // from one row of weights to the next
+  float* const weights_;
+  const std::vector<float> bias_;
+  const GemmKernel<float> gemm_ = GetGemmKernel<float>();
+  std::array<std::vector<Stretch>, 3> stretches_;
+  std::array<std::int32_t, kDepthBlock> offsets_;
+};
+
+std::string Refusal(const Problem& problem) {
+  const Geometry g(problem);
+  if (problem.operation() != Operation::kConv) return "a transposed convolution";
+  if (problem.tensor_layout() != TensorLayout::kChannelsLast) return "channels first";
+  if (problem.input_type() != DataType::kFloat32 || problem.weight_type() != DataType::kFloat32 ||
+      problem.output_type() != DataType::kFloat32) {
+    return "types other than float32";
+  }
+  if (problem.padding_mode() != PaddingMode::kZeros) return "padding other than zeros";
+  if (g.groups != 1) return "several groups";
+  const Axis& row = g.axes[2];
+  const std::int64_t run = row.dilation == 1 ? g.channels * row.kernel : g.channels;
+  if (g.axes[0].kernel * g.axes[1].kernel * g.axes[2].kernel > kMaxTaps) return "too many taps";
+  if (g.filters < kLeastFilters || run < kLeastRun) return "too few channels";
+  // Of one image, so that the choice, and with it the bits, are the same in a batch.
+  if (g.axes[0].output * g.axes[1].output * g.axes[2].output < kLeastPositions) {
+    return "too few positions to pack weights for";
+  }
+  // Offsets of a block of rows of weights are 32-bit.
+  if (g.filters > (std::int64_t{1} << 22)) return "too many filters";
+  return "";
+}
+
+// The packed weights, which serve every output.
+std::int64_t WorkspaceBytes(const Problem& problem) {
+  const Geometry g(problem);
+  return g.axes[0].kernel * g.axes[1].kernel * g.axes[2].kernel * g.channels * OddLines(g.filters) *
+             std::int64_t{sizeof(float)} +
+         64;
+}
+
+absl::Status Compute(const Run& run) { return ChannelsLast(run).Compute(); }
+
+}  // namespace
+
+constexpr Algorithm kChannelsLast = {"channels_last", Refusal, WorkspaceBytes, Compute};
+
+}  // namespace convserve
