@@ -2,7 +2,9 @@
 #ifndef CONVSERVE_CLIENT_LOAN_H_
 #define CONVSERVE_CLIENT_LOAN_H_
 
-#include "absl/synchronization/notification.h"
+#include <condition_variable>
+#include <mutex>
+
 #include "proto/message_writer.h"
 
 namespace convserve {
@@ -11,10 +13,11 @@ namespace convserve {
 // even after the call was cancelled or has failed, until it is through with the connection.
 class Loan {
  public:
-  Loan() : keeper_(this, [](Loan* loan) { loan->returned_.Notify(); }) {}
+  Loan() : keeper_(this, [](Loan* loan) { loan->Return(); }) {}
   ~Loan() {
     keeper_.reset();
-    returned_.WaitForNotification();
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return returned_; });
   }
   Loan(const Loan&) = delete;
   Loan& operator=(const Loan&) = delete;
@@ -22,7 +25,15 @@ class Loan {
   const Keeper& keeper() const { return keeper_; }
 
  private:
-  absl::Notification returned_;
+  void Return() {
+    const std::lock_guard lock(mutex_);
+    returned_ = true;
+    changed_.notify_one();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool returned_ = false;
   Keeper keeper_;
 };
 
