@@ -72,7 +72,7 @@ Admission::Admission(Limits limits, std::function<Clock::time_point()> now)
   computing_.reserve(static_cast<std::size_t>(limits_.slots + limits_.express_slots));
 }
 
-absl::Status Admission::Enter(Place& place) {
+absl::Status Admission::Enter(Place& place, std::int64_t message_bytes) {
   const std::lock_guard lock(mutex_);
   if (closed_) {
     return Refuse(Refusal::kShuttingDown, absl::StatusCode::kUnavailable,
@@ -83,9 +83,14 @@ absl::Status Admission::Enter(Place& place) {
         Refusal::kTooManyRequests, absl::StatusCode::kResourceExhausted,
         fmt::format("{} requests are in progress, as many as this server accepts", unanswered_));
   }
+  if (absl::Status status = CheckMemory({.message_bytes = message_bytes}); !status.ok()) {
+    return status;
+  }
   ++places_;
   ++unanswered_;
   place.entered_ = true;
+  held_ += message_bytes;
+  place.held_ = message_bytes;
   return absl::OkStatus();
 }
 
@@ -99,6 +104,7 @@ absl::StatusOr<std::optional<Admission::Lane>> Admission::Reserve(Place& place,
     if (place.withdrawn_) return Withdrawn();
     const Clock::time_point now = now_();
     const Clock::time_point due = Due(demand, now);
+    Release(place, place.held_);  // what follows counts the message again
     if (absl::Status status = CheckMemory(demand); !status.ok()) return status;
     if (absl::Status status = CheckDeadline(demand, due, now); !status.ok()) return status;
     std::list<Waiter> own;
@@ -142,23 +148,13 @@ void Admission::Withdraw(Place& place) {
   Tell(told);
 }
 
-void Admission::Shrink(Place& place, std::int64_t bytes) {
-  std::list<Waiter> told;
-  {
-    const std::lock_guard lock(mutex_);
-    if (bytes >= place.held_) return;
-    Release(place, place.held_ - bytes);
-    Dispatch(told);
-  }
-  Tell(told);
-}
-
-void Admission::Answer(Place& place) {
+void Admission::Answer(Place& place, std::int64_t bytes) {
   std::list<Waiter> told;
   {
     const std::lock_guard lock(mutex_);
     CountAnswer(place);
     LeaveSlot(place);
+    if (bytes < place.held_) Release(place, place.held_ - bytes);
     Dispatch(told);
   }
   Tell(told);

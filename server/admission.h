@@ -1,12 +1,12 @@
 // Who may compute now, who waits and in which order, who is turned away: a bound on requests, on
 // bytes and on computations at a time.
 //
-// A request takes a Place when it arrives. Once its shapes have been checked, and before any tensor
-// is allocated, it states its Demand: the bytes of its message, which are in memory already and
-// count from then on, and the further bytes (output, workspace, decoded tensors), which count from
-// the moment when it may compute. All bytes together never exceed the limit, and whoever was taken
-// in can be served in the end: the messages of those that wait always leave room for the largest of
-// their further demands.
+// A request takes a Place when it arrives; the bytes of its message, which are in memory already,
+// count from then on. Once its shapes have been checked, and before any tensor is allocated, it
+// states its Demand: the bytes of the message and the further bytes (output, workspace, decoded
+// tensors), which count from the moment when it may compute. All bytes together never exceed the
+// limit, and whoever was taken in can be served in the end: the messages of those that wait always
+// leave room for the largest of their further demands.
 //
 // Order. The waiting request with the earliest due time comes first:
 //
@@ -47,6 +47,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <list>
 #include <mutex>
 #include <optional>
@@ -136,8 +137,8 @@ class Admission {
   // `now` is read under a lock.
   explicit Admission(Limits limits, std::function<Clock::time_point()> now = Clock::now);
 
-  // Takes a place, or refuses.
-  absl::Status Enter(Place& place);
+  // Takes a place for a request whose message has this many bytes, or refuses.
+  absl::Status Enter(Place& place, std::int64_t message_bytes = 0);
 
   // Asks for bytes and a slot, for a place that was entered and has neither. A lane: granted.
   // Nothing: `ready` will be called, perhaps on another thread and before this returns. CANCELLED
@@ -147,12 +148,9 @@ class Admission {
   // The request was given up: if it waits, or comes to wait, it is told so at once.
   void Withdraw(Place& place);
 
-  // The request was computed and needs no more than `bytes` from now on.
-  void Shrink(Place& place, std::int64_t bytes);
-
-  // The request is about to be answered: another may be accepted and compute, while its bytes stay
-  // reserved until the answer is on its way and the Place ends.
-  void Answer(Place& place);
+  // The request is about to be answered: another may be accepted and compute, and of its bytes at
+  // most `bytes` stay reserved until the answer is on its way and the Place ends.
+  void Answer(Place& place, std::int64_t bytes = std::numeric_limits<std::int64_t>::max());
 
   // No further place is given.
   void Close();

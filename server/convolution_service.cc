@@ -78,7 +78,8 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
     for (CallObserver* observer : service_.observers_) observer->Started(Method::kName);
     const bool fast = received_bytes_ <= kShortMessageBytes;
     const absl::Status status = Guarded([&] {
-      absl::Status entered = service_.admission_.Enter(place_);
+      absl::Status entered =
+          service_.admission_.Enter(place_, static_cast<std::int64_t>(received_bytes_));
       if (entered.ok() && !fast) service_.express_.enqueue([this] { Prepare(); });
       return entered;
     });
@@ -190,7 +191,7 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
     // What was computed from is not needed while the answer travels.
     request_.reset();
     received_.Clear();
-    service_.admission_.Answer(place_);
+    service_.admission_.Answer(place_, static_cast<std::int64_t>(sent_.Length()));
     Finish(std::move(sent));
   }
 

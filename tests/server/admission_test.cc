@@ -175,14 +175,27 @@ TEST_F(AdmissionTest, AnAnsweredRequestLeavesItsPlaceAndKeepsItsBytesUntilItEnds
   EXPECT_FALSE(Enter(6).ok()) << "the place was given back twice";
 }
 
-TEST_F(AdmissionTest, WhatIsNotNeededAnyMoreComesFreeBeforeTheEnd) {
+TEST_F(AdmissionTest, WhatTheAnswerDoesNotNeedComesFreeBeforeTheEnd) {
   EXPECT_EQ(Ask(1, {.message_bytes = 40, .further_bytes = 60}), "granted");
   EXPECT_EQ(Ask(2, Bytes(70)), "waits");
-  admission_.Shrink(*places_[1], 31);
+  admission_.Answer(*places_[1], 31);
   EXPECT_THAT(granted_, IsEmpty());
-  admission_.Shrink(*places_[1], 30);
+  admission_.Answer(*places_[1], 30);
   EXPECT_THAT(granted_, ElementsAre(2));
-  admission_.Shrink(*places_[1], 30);
+  EXPECT_EQ(Now().bytes, 100);
+}
+
+TEST_F(AdmissionTest, AMessageCountsFromItsArrival) {
+  places_[1] = std::make_unique<Admission::Place>(admission_);
+  EXPECT_TRUE(admission_.Enter(*places_[1], 60).ok());
+  EXPECT_EQ(Now().bytes, 60);
+  places_[2] = std::make_unique<Admission::Place>(admission_);
+  EXPECT_EQ(ReasonOf(admission_.Enter(*places_[2], 41)), "MEMORY_BUSY");
+  EXPECT_EQ(ReasonOf(admission_.Enter(*places_[2], 101)), "MEMORY_LIMIT");
+  EXPECT_TRUE(admission_.Enter(*places_[2], 40).ok());
+  Leave(2);
+  EXPECT_TRUE(Reserve(1, {.message_bytes = 60, .further_bytes = 40})->has_value())
+      << "it counts once";
   EXPECT_EQ(Now().bytes, 100);
 }
 
