@@ -6,7 +6,7 @@
 #include "server/front_door.h"
 #include "tests/server/fixture.h"
 #include "tests/server/http.h"
-#include "tests/server/raw_http2.h"
+#include "tests/server/raw_connection.h"
 
 namespace convserve {
 namespace {
@@ -58,8 +58,7 @@ TEST_F(LimitsTest, EveryEndOfAConnectionIsSeen) {
   Serve({});
   for (int i = 0; i < 300; ++i) {
     RawConnection connection(address());
-    ASSERT_TRUE(connection.connected());
-    if (i % 3 == 1) connection.Send(Hello());
+    if (i % 3 == 1) connection.Greet();
     if (i % 3 == 2) connection.Send("GET / HTTP/1.1\r\n\r\n");
   }
   while (!HasMetric("convserve_connections 0")) {
@@ -104,7 +103,6 @@ TEST_F(LimitsTest, CallsBeyondTheStreamsOfAConnectionWaitAtTheCaller) {
 TEST_F(LimitsTest, AHandshakeThatDawdlesIsEnded) {
   Serve({.handshake_timeout = milliseconds(100)});
   RawConnection silent(address());
-  ASSERT_TRUE(silent.connected());
   (void)silent.ReadToEnd();  // returns: the server has closed it
   while (!HasMetric("convserve_connections 0")) {
   }
@@ -113,7 +111,7 @@ TEST_F(LimitsTest, AHandshakeThatDawdlesIsEnded) {
 TEST_F(LimitsTest, APeerThatFallsSilentIsGivenUp) {
   Serve({.keepalive_time = milliseconds(100), .keepalive_timeout = milliseconds(100)});
   RawConnection half_open(address());
-  half_open.Send(Hello());
+  half_open.Greet();
   (void)half_open.ReadToEnd();
   while (!HasMetric("convserve_connections 0")) {
   }
@@ -122,9 +120,8 @@ TEST_F(LimitsTest, APeerThatFallsSilentIsGivenUp) {
 TEST_F(LimitsTest, PeersThatProbeTooOftenAreSentAway) {
   Serve({.min_ping_interval = std::chrono::hours(1)});
   RawConnection pinging(address());
-  std::string pings = Hello();
-  for (int i = 0; i < 8; ++i) pings += Frame(FrameType::kPing, 0, 0, "12345678");
-  pinging.Send(pings);
+  pinging.Greet();
+  for (int i = 0; i < 8; ++i) pinging.Ping();
   EXPECT_THAT(pinging.ReadToEnd(), HasSubstr("too_many_pings"));
 }
 

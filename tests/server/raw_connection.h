@@ -1,9 +1,10 @@
 // A client that speaks just enough HTTP/2 to misbehave: it begins calls and never ends them, sends
-// messages in pieces, and goes away when it likes.
+// messages in pieces, takes calls back, probes, and goes away when it likes.
 #ifndef CONVSERVE_TESTS_SERVER_RAW_CONNECTION_H_
 #define CONVSERVE_TESTS_SERVER_RAW_CONNECTION_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -30,10 +31,23 @@ class RawConnection {
   // A DATA frame that begins a message of `announced` bytes and brings `sent`.
   bool BeginMessage(std::uint32_t stream, std::uint32_t announced, std::string_view sent);
 
+  // Takes the call on `stream` back.
+  bool ResetCall(std::uint32_t stream);
+
+  bool Ping();
+
+  // What the server states first: its settings, by their numbers.
+  std::map<int, std::uint32_t> ReadSettings();
+
+  // Whatever comes until the server closes the connection; after a minute, what has come.
+  std::string ReadToEnd();
+
   // Ends the connection as the kernel does for a process that was killed with data unread.
   void Reset();
 
  private:
+  std::string Read(std::size_t size);
+
   int socket_ = -1;
 };
 

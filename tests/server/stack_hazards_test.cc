@@ -2,6 +2,7 @@
 // number. Those of TLS (7), of the health command (14), and of the size of messages (1 to 3) are
 // beside their subjects.
 #include <dirent.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <future>
@@ -15,7 +16,7 @@
 #include "tests/server/child.h"
 #include "tests/server/fixture.h"
 #include "tests/server/http.h"
-#include "tests/server/raw_http2.h"
+#include "tests/server/raw_connection.h"
 
 namespace convserve {
 namespace {
@@ -137,7 +138,7 @@ TEST(Hazard12, ConnectionsStateTheirLimits) {
   const auto server = StartServer(
       {.listen = {"127.0.0.1:0"}, .connections = {.max_streams = 77, .max_metadata_bytes = 5000}});
   RawConnection connection(server->addresses()[0]);
-  connection.Send(Hello());
+  connection.Greet();
   const auto settings = connection.ReadSettings();
   EXPECT_EQ(settings.at(3), 77U);    // SETTINGS_MAX_CONCURRENT_STREAMS
   EXPECT_EQ(settings.at(6), 5000U);  // SETTINGS_MAX_HEADER_LIST_SIZE
@@ -148,12 +149,10 @@ TEST(Hazard12, AFloodOfCallsThatAreTakenBackAtOnceHoldsNobodyUp) {
   std::atomic<bool> over = false;
   std::thread flooding([&] {
     RawConnection connection(server->addresses()[0]);
-    connection.Send(Hello());
+    connection.Greet();
     for (std::uint32_t stream = 1; stream < 40'000; stream += 2) {
-      const bool open =
-          connection.Send(CallHeaders(stream, "/convserve.v1.ConvolutionService/Conv") +
-                          Frame(FrameType::kResetStream, 0, stream, BigEndian(8, 4)));
-      if (!open) break;  // the server has had enough
+      // Until the server has had enough.
+      if (!connection.BeginCall(stream, "Conv") || !connection.ResetCall(stream)) break;
     }
     over = true;
   });
