@@ -14,7 +14,8 @@ struct ConnectionLimits {
   // Calls in progress on one connection; a caller's further calls wait in the caller.
   int max_streams = 256;
 
-  // Names and values of one call's metadata, and 32 bytes for each pair.
+  // Names and values of one call's metadata, and 32 bytes for each pair. A call with more fails
+  // with RESOURCE_EXHAUSTED, and gRPC 1.51 ends its connection.
   int max_metadata_bytes = 16 << 10;
 
   // From the connection to the end of its TLS and HTTP/2 handshakes.
