@@ -55,9 +55,9 @@ const std::byte* ByteChain::Contiguous(ByteRange range) const {
   return nullptr;
 }
 
-void ByteChain::MoveOut(std::span<const Move> moves) {
+void ByteChain::MoveOut(std::span<const Move> moves, const std::stop_token& stop) {
   std::int64_t begin = 0;
-  for (std::size_t i = 0; i < pieces_.size(); ++i) {
+  for (std::size_t i = 0; i < pieces_.size() && !stop.stop_requested(); ++i) {
     const ByteRange whole{begin, begin + SizeOf(pieces_[i])};
     bool stays = false;
     for (const Move& move : moves) {

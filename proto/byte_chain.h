@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 namespace grpc {
@@ -53,8 +54,9 @@ class ByteChain {
   };
 
   // Copies every range to its place, in one pass that gives each piece back as soon as it was read,
-  // all but those in which a range stays. Once for a chain.
-  void MoveOut(std::span<const Move> moves);
+  // all but those in which a range stays. Once for a chain. Ends early when a stop is requested: the
+  // bytes that are left are then not copied.
+  void MoveOut(std::span<const Move> moves, const std::stop_token& stop = {});
 
  private:
   std::vector<grpc::Slice> pieces_;

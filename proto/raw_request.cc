@@ -128,7 +128,7 @@ std::int64_t ReceivedRequest::memory_bytes() const {
   return total + static_cast<std::int64_t>(largest);
 }
 
-Operands ReceivedRequest::TakeOperands() {
+Operands ReceivedRequest::TakeOperands(const std::stop_token& stop) {
   const auto tensors = parts_->Tensors();
   std::array<std::optional<TensorView>, kTensors> views;
   std::array<ByteChain::Move, kTensors> moves;
@@ -150,7 +150,7 @@ Operands ReceivedRequest::TakeOperands() {
     }
     views[i] = std::move(view);
   }
-  parts_->bytes.MoveOut(moves);
+  parts_->bytes.MoveOut(moves, stop);
   return {*std::move(views[0]), *std::move(views[1]), std::move(views[2])};
 }
 

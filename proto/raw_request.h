@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <variant>
 
 #include "absl/status/statusor.h"
@@ -56,8 +57,9 @@ class ReceivedRequest {
 
   // The tensors, aligned for their types: in place where they came so, otherwise moved, with one
   // copy, into memory of their own. Only for a request that passed MakeProblem, and once; views
-  // live as long as this object, a move of it included. Throws std::bad_alloc.
-  Operands TakeOperands();
+  // live as long as this object, a move of it included. Once a stop is requested, elements may be
+  // left unspecified. Throws std::bad_alloc.
+  Operands TakeOperands(const std::stop_token& stop = {});
 
  private:
   struct Parts;

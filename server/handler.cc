@@ -102,7 +102,8 @@ absl::StatusOr<Work> Handler::Prepare(const v1::ExplainRequest& request) const {
 absl::StatusOr<ConvResult> Handler::Run(const Work& work, ReceivedRequest& request,
                                         const RunContext& context) const {
   const Problem& problem = work.plan.problem();
-  const Operands operands = request.TakeOperands();
+  const Operands operands = request.TakeOperands(context.stop);
+  if (context.stop.stop_requested()) return absl::CancelledError("a stop was requested");
   const auto start = Clock::now();
   Tensor output(problem.output_type(), problem.output_shape());
   const absl::Status status =

@@ -124,7 +124,7 @@ bool Check(bool good, const std::string& what) {
 
 int Main(int argc, char** argv) {
   const double cancellation = LongestCancellation();
-  const std::chrono::seconds duration(argc > 1 ? std::atoi(argv[1]) : 30);
+  const Clock::duration duration = std::chrono::seconds(argc > 1 ? std::atoi(argv[1]) : 30);
   Child server({"--listen", "127.0.0.1:0", "--memory-limit", fmt::format("{}", kBudget),
                 "--max-requests", "32", "--log-level", "off"});
   const std::string line = server.ReadLine();
