@@ -54,8 +54,8 @@ class ByteChain {
   };
 
   // Copies every range to its place, in one pass that gives each piece back as soon as it was read,
-  // all but those in which a range stays. Once for a chain. Ends early when a stop is requested: the
-  // bytes that are left are then not copied.
+  // all but those in which a range stays. Once for a chain. Ends early when a stop is requested:
+  // the bytes that are left are then not copied.
   void MoveOut(std::span<const Move> moves, const std::stop_token& stop = {});
 
  private:

@@ -107,7 +107,8 @@ Json StateOf(const DrawingRequest& request) {
   state["note"] = note;
   state["input"] = all ? std::move(input) : Json(nullptr);
   state["weight"] = all ? std::move(weight) : Json(nullptr);
-  const auto explanation = Explain(problem, request.output_index, request.operands, {.max_contributions = 0});
+  const auto explanation =
+      Explain(problem, request.output_index, request.operands, {.max_contributions = 0});
   state["bias"] = explanation.ok() ? explanation->bias : 0;
   return state;
 }

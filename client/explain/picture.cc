@@ -173,7 +173,8 @@ absl::StatusOr<DrawingRequest> Checked(DrawingRequest request) {
   if (request.output_index.empty()) {
     request.output_index.assign(request.problem.output_shape().size(), 0);
   }
-  const auto explanation = Explain(request.problem, request.output_index, {}, {.max_contributions = 0});
+  const auto explanation =
+      Explain(request.problem, request.output_index, {}, {.max_contributions = 0});
   if (!explanation.ok()) return explanation.status();
   return request;
 }

@@ -160,7 +160,8 @@ class Drawing {
   std::string Sentence() const {
     std::string at;
     for (const auto i : spatial_) at += (at.empty() ? "" : ", ") + std::to_string(i);
-    const auto explanation = Explain(request_.problem, request_.output_index, {}, {.max_contributions = 0});
+    const auto explanation =
+        Explain(request_.problem, request_.output_index, {}, {.max_contributions = 0});
     const std::int64_t channels = request_.problem.input_channels() / request_.problem.groups();
     return fmt::format(
         "Left the input with the kernel placed for output element ({}), right the output. The "
@@ -322,7 +323,8 @@ class Drawing {
     const std::size_t last = index.size() - (channels_last ? 2 : 1);
     index[last] = column.position;
     if (request_.problem.axes().size() > 1) index[last - 1] = row.position;
-    const auto explanation = Explain(request_.problem, index, request_.operands, {.max_contributions = 0});
+    const auto explanation =
+        Explain(request_.problem, index, request_.operands, {.max_contributions = 0});
     return explanation.ok() ? explanation->value : 0;
   }
 
