@@ -10,7 +10,7 @@ function(convserve_target name)
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/convserve>)
   target_compile_options(${name} PRIVATE
-    -Wall -Wextra -Wconversion -Wmissing-declarations -Werror -ffp-contract=off
+    -Wall -Wextra -Wconversion -Wmissing-declarations $<$<CXX_COMPILER_ID:GNU>:-Werror> -ffp-contract=off
     # GCC 12 takes the moved bytes of an empty absl::InlinedVector for an uninitialised read.
     $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>)
   if(CONVSERVE_SANITIZE)
