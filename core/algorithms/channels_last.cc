@@ -180,7 +180,6 @@ class ChannelsLast {
     if (height <= 0 || width <= 0) return;
     const bool along_rows = width >= height;
     for (std::int64_t i = 0; i < (along_rows ? height : width); ++i) {
-      if (run_.stop.stop_requested()) return;
       GemmTile<float> tile;
       tile.rows = along_rows ? width : height;
       const std::size_t axis = along_rows ? 2 : 1;
@@ -233,7 +232,7 @@ class ChannelsLast {
   // them.
   void AddRun(const float* input, std::int64_t first, std::int64_t length, std::int64_t filter,
               GemmTile<float>& tile) const {
-    for (std::int64_t k = 0; k < length; k += kDepthBlock) {
+    for (std::int64_t k = 0; k < length && !run_.stop.stop_requested(); k += kDepthBlock) {
       tile.depth = std::min(kDepthBlock, length - k);
       tile.a = input + k;
       tile.b = weights_ + (first + k) * pitch_ + filter;

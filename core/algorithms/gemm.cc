@@ -50,6 +50,8 @@ template <typename T>
 constexpr std::int64_t kBufferSize = std::int64_t{256 * 1024} / std::int64_t{sizeof(T)};
 // Filters whose weights of one depth block stay in the L2 cache beside the buffer.
 constexpr std::int64_t kRowsInCache = 96;
+// Products between two looks at whether to stop: about a millisecond.
+constexpr std::int64_t kProductsAtOnce = std::int64_t{1} << 25;
 // Rows so many bytes apart, or a multiple, compete for the same places in the L1 cache.
 constexpr std::int64_t kPage = 4096;
 // Phases whose weights are packed together.
@@ -233,11 +235,13 @@ class Gemm {
     do {
       block.depth = std::min(kDepthBlock, depth - block.first_depth);
       Copy(phase, task, extent, columns, block, scratch);
-      for (std::int64_t i = 0; i < task.rows; i += kRowsInCache) {
+      const std::int64_t rows = std::clamp(kProductsAtOnce / (block.depth * columns.count + 1),
+                                           kRowsInCache / 8, kRowsInCache);
+      for (std::int64_t i = 0; i < task.rows; i += rows) {
         if (stopped()) return;
         GemmTile<T> tile;
         tile.depth = block.depth;
-        tile.rows = std::min(kRowsInCache, task.rows - i);
+        tile.rows = std::min(rows, task.rows - i);
         SetWeights(phase, task, block, i, tile, scratch);
         tile.b = scratch.buffer;
         tile.offsets = scratch.offsets.data();

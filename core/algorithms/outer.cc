@@ -25,6 +25,8 @@ namespace {
 
 // Columns of a task, about: a block of depth of them stays in the L2 cache for all of the batch.
 constexpr std::int64_t kTaskColumns = 256;
+// Batch elements of a task at most.
+constexpr std::int64_t kTaskRows = 256;
 // Rows of the weight matrix are at most so long, that a block of them has 32-bit offsets.
 constexpr std::int64_t kMaxColumns = std::int64_t{1} << 22;
 
@@ -69,7 +71,10 @@ absl::Status Compute(const Run& run) {
   for (std::size_t k = 0; k < offsets.size(); ++k) {
     offsets[k] = static_cast<std::int32_t>(static_cast<std::int64_t>(k) * columns);
   }
-  ForEachTask(g.groups * blocks, run.stop, [&](std::int64_t task) {
+  const std::int64_t row_blocks = CeilDivide(g.batch, kTaskRows);
+  ForEachTask(g.groups * blocks * row_blocks, run.stop, [&](std::int64_t task) {
+    const std::int64_t row = task % row_blocks * kTaskRows;
+    task /= row_blocks;
     const std::int64_t group = task / blocks;
     const std::int64_t first = task % blocks * filters;
     const std::int64_t count = std::min(filters, g.filters - first);
@@ -77,20 +82,20 @@ absl::Status Compute(const Run& run) {
     GemmTile<float> tile;
     tile.a_stride = g.input.batch;
     tile.offsets = offsets.data();
-    tile.rows = g.batch;
+    tile.rows = std::min(kTaskRows, g.batch - row);
     tile.segments = {&segment, 1};
-    tile.c = reinterpret_cast<float*>(run.output.data()) + group * g.output.group +
-             first * g.output.channel;
+    tile.c = reinterpret_cast<float*>(run.output.data()) + row * g.output.batch +
+             group * g.output.group + first * g.output.channel;
     tile.c_stride = g.output.batch;
     for (std::int64_t k = 0; k < g.channels && !run.stop.stop_requested(); k += kDepthBlock) {
       tile.depth = std::min(kDepthBlock, g.channels - k);
-      tile.a = run.operands.input.As<float>() + group * g.input.group + k;
+      tile.a = run.operands.input.As<float>() + row * g.input.batch + group * g.input.group + k;
       tile.b =
           run.operands.weight.As<float>() + group * g.weight.group + k * columns + first * taps;
       tile.accumulate = k > 0;
       GetGemmKernel<float>()(tile);
     }
-    for (std::int64_t n = 0; n < g.batch; ++n) {
+    for (std::int64_t n = 0; n < tile.rows; ++n) {
       float* out = tile.c + n * g.output.batch;
       for (std::int64_t m = 0; m < count; ++m, out += taps) {
         const float value = bias[static_cast<std::size_t>(group * g.filters + first + m)];

@@ -7,7 +7,8 @@
 namespace convserve {
 namespace {
 
-// Columns of a tile at most, when its sums are not formed in the output.
+// Columns of a tile at most, in general and when its sums are not formed in the output.
+constexpr std::int64_t kMaxColumns = 16 * 1024;
 constexpr std::int64_t kMaxSumsColumns = 2048;
 // Taps that a window keeps a table of.
 constexpr std::int64_t kMaxWindowTaps = 4096;
@@ -44,7 +45,7 @@ Tiling WindowTiling(const Patches& patches, const TileLimits& limits) {
     return Window(patches, {rows, width}).channel_size();
   };
   // Row by row of a width that fits.
-  const std::int64_t most = limits.sums_in_output ? limits.buffer : kMaxSumsColumns;
+  const std::int64_t most = limits.sums_in_output ? kMaxColumns : kMaxSumsColumns;
   std::int64_t width = std::min(phases[2].outputs, most);
   while (width >= 32 && size(1, width) > budget) width = CeilDivide(width, 2);
   if (size(1, width) > budget) return tiling;

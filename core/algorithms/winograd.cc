@@ -308,9 +308,9 @@ std::string Refusal(const Problem& problem) {
       g.axes[0].kernel > kMaxDepth / g.channels) {
     return "too few or too many channels";
   }
-  // Cycles for one filter and channel: the kernel makes 16 products in one, either way; and what the
-  // transforms of weights, inputs and outputs cost. Of one image, so that the choice, and with it
-  // the bits, are the same in a batch.
+  // Cycles for one filter and channel: the kernel makes 16 products in one, either way; and what
+  // the transforms of weights, inputs and outputs cost. Of one image, so that the choice, and with
+  // it the bits, are the same in a batch.
   const Shape3x3 shape(g);
   const auto planes = static_cast<double>(g.axes[0].output);
   const auto outputs = planes * static_cast<double>(g.axes[1].output * g.axes[2].output);
