@@ -38,13 +38,18 @@ constexpr std::int64_t kWindowSize = 24 * 1024;
 constexpr std::int64_t kBlockWindowSize = 6 * 1024;
 // Outputs of a row that a window must have room for.
 constexpr std::int64_t kMinWidth = 32;
+// Groups whose weights one task packs.
+constexpr std::int64_t kGroupsPacked = 64;
+// Taps of a kernel at most.
+constexpr std::int64_t kMaxTaps = 4096;
 // Multiply-adds of a task, at least, where there are enough for several.
 constexpr std::int64_t kTaskProducts = 256 * 1024;
 
-// The tile of outputs whose windows have room: rows as wide as possible, then as many as possible.
-Window::Extent TileExtent(const Patches& patches) {
+// The tile of outputs for which windows of so many channels have room: rows as wide as possible,
+// then as many as possible.
+Window::Extent TileExtent(const Patches& patches, std::int64_t channels) {
   const auto fits = [&](std::int64_t rows, std::int64_t width, std::int64_t size) {
-    return Window(patches, {rows, width}).channel_size() * patches.geometry.channels <= size;
+    return Window(patches, {rows, width}).channel_size() * channels <= size;
   };
   const std::int64_t block_rows = std::min<std::int64_t>(4, patches.phases[1].outputs);
   Window::Extent extent{1, patches.phases[2].outputs};
@@ -64,21 +69,40 @@ Window::Extent TileExtent(const Patches& patches) {
 DirectKernel<float> Kernel(float /*type*/) { return DirectKernels().for_float; }
 DirectKernel<double> Kernel(double /*type*/) { return DirectKernels().for_double; }
 
+// One stretch of taps that holds those of all phases of an axis.
+Phase Union(const std::vector<Phase>& phases) {
+  Phase all = phases.front();
+  if (phases.size() == 1 && all.tap_step > 0) return all;
+  std::int64_t last = all.first_input;
+  for (const Phase& phase : phases) {
+    const std::int64_t end = phase.first_input + (phase.taps - 1) * phase.tap_step;
+    all.first_input = std::min({all.first_input, phase.first_input, end});
+    last = std::max({last, phase.first_input, end});
+    all.outputs = std::max(all.outputs, phase.outputs);
+  }
+  all.tap_step = 1;
+  all.taps = last - all.first_input + 1;
+  return all;
+}
+
 // T is the type of the sums and of the output.
 template <typename T>
 class Direct {
  public:
   explicit Direct(const Run& run)
-      : run_(run), g_(Joined(run.problem)), kernel_(Kernel(T{})), totals_(run, g_) {}
+      : run_(run),
+        g_(Joined(run.problem)),
+        kernel_(Kernel(T{})),
+        totals_(run, g_),
+        packed_(reinterpret_cast<T*>(run.workspace.data())) {}
 
   absl::Status Compute() {
     bool covered = true;
     std::deque<PhaseRun> phases;
     ForEachPhase(run_.problem, g_, [&](const std::array<Phase, 3>& axes) {
-      Patches patches{g_, run_.problem.padding_mode(), axes, run_.operands.input,
-                      run_.operands.weight};
+      const Patches patches = PatchesOf(axes);
       if (patches.taps() > 0) {
-        phases.emplace_back(patches, run_.problem);
+        phases.emplace_back(patches);
       } else {
         covered = false;
       }
@@ -87,40 +111,33 @@ class Direct {
     const Operation operation = run_.problem.operation();
     const auto uncovered = [&](const Axis& axis) { return HasUncoveredOutputs(operation, axis); };
     if (!covered || std::any_of(g_.axes.begin(), g_.axes.end(), uncovered)) totals_.FillWithBias();
-    for (PhaseRun& phase : phases) Compute(phase);
+    if (!phases.empty()) ComputePhases(phases);
     return stopped() ? absl::CancelledError("a stop was requested") : absl::OkStatus();
   }
 
  private:
   struct PhaseRun {
-    PhaseRun(const Patches& p, const Problem& problem)
-        : patches(p), extent(TileExtent(patches)), window(patches, extent) {
-      const auto& axes = patches.phases;
-      const auto offset = [&](std::int64_t channel, std::int64_t tap) {
-        return static_cast<std::int32_t>(window.Offset(channel, tap));
-      };
-      for (std::int64_t c = 0; c < patches.geometry.channels; ++c) {
-        for (std::int64_t z = 0; z < axes[0].taps; ++z) {
-          planes.push_back(offset(c, z * axes[1].taps * axes[2].taps));
-        }
-      }
-      for (std::int64_t y = 0; y < axes[1].taps; ++y) {
-        tap_rows.push_back(offset(0, y * axes[2].taps) - offset(0, 0));
-      }
-      for (std::int64_t x = 0; x < axes[2].taps; ++x) {
-        tap_columns.push_back(offset(0, x) - offset(0, 0));
-      }
-      weights_in_place = WeightsInOrder(problem, patches, DataTypeOf<T>);
-      if (!weights_in_place) tap_weights = TapOffsets(patches);
-    }
+    explicit PhaseRun(const Patches& p) : patches(p) {}
 
     Patches patches;
+    // In the window: of the planes of the channels that it holds, and of the taps of a plane.
+    std::vector<std::int32_t> planes, tap_rows, tap_columns;
+    // Of group 0, and from one group and filter to the next.
+    const T* weights = nullptr;
+    std::int64_t group_stride = 0;
+    std::int64_t filter_stride = 0;
+    std::atomic<bool> finite = true;  // all weights are
+  };
+
+  // The window that all phases read, and the tile that it serves.
+  struct Shared {
+    Shared(const Patches& p, std::int64_t count)
+        : patches(p), channels(count), extent(TileExtent(p, count)), window(patches, extent) {}
+
+    Patches patches;
+    std::int64_t channels;  // at once
     Window::Extent extent;
     Window window;
-    std::vector<std::int32_t> planes, tap_rows, tap_columns;
-    bool weights_in_place = false;
-    std::vector<std::int64_t> tap_weights;  // otherwise: where the taps stand in the tensor
-    std::atomic<bool> finite = true;        // all weights are
   };
 
   static Geometry Joined(const Problem& problem) {
@@ -129,93 +146,193 @@ class Direct {
     return geometry;
   }
 
+  Patches PatchesOf(const std::array<Phase, 3>& axes) const {
+    return {g_, run_.problem.padding_mode(), axes, run_.operands.input, run_.operands.weight};
+  }
+
   bool stopped() const { return run_.stop.stop_requested(); }
 
-  // Tasks are tiles of outputs for some groups.
-  void Compute(PhaseRun& phase) const {
-    const auto& axes = phase.patches.phases;
-    const std::int64_t x_tiles = CeilDivide(axes[2].outputs, phase.extent.width);
-    const std::int64_t y_tiles = CeilDivide(axes[1].outputs, phase.extent.rows);
+  // Tasks are tiles of outputs, of all phases, for some groups.
+  void ComputePhases(std::deque<PhaseRun>& phases) const {
+    std::array<Phase, 3> axes;
+    std::int64_t taps = 1;
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      std::vector<Phase> all;
+      for (const PhaseRun& phase : phases) all.push_back(phase.patches.phases[axis]);
+      axes[axis] = Union(all);
+    }
+    for (const PhaseRun& phase : phases) taps = std::max(taps, phase.patches.taps());
+    // As many channels as kDepthBlock products hold are summed from zero before they join the
+    // total.
+    const Shared shared(PatchesOf(axes),
+                        std::clamp<std::int64_t>(kDepthBlock / taps, 1, g_.channels));
+    T* packed = packed_;
+    for (PhaseRun& phase : phases) {
+      SetOffsets(shared, phase);
+      PrepareWeights(phase, packed);
+    }
+    const std::int64_t x_tiles = CeilDivide(axes[2].outputs, shared.extent.width);
+    const std::int64_t y_tiles = CeilDivide(axes[1].outputs, shared.extent.rows);
     const std::int64_t tiles = x_tiles * y_tiles * axes[0].outputs;
-    const std::int64_t products =
-        phase.extent.rows * phase.extent.width * phase.patches.depth() * g_.filters;
+    const std::int64_t products = shared.extent.rows * shared.extent.width * taps *
+                                  static_cast<std::int64_t>(phases.size()) * g_.channels *
+                                  g_.filters;
     const std::int64_t at_once = std::min(g_.groups, CeilDivide(kTaskProducts, products));
     const std::int64_t blocks = CeilDivide(g_.groups, at_once);
     ForEachTask(g_.batch * blocks * tiles, run_.stop, [&](std::int64_t task) {
       const std::int64_t tile = task % tiles;
       const Window::Origin origin{tile / x_tiles / y_tiles,
-                                  tile / x_tiles % y_tiles * phase.extent.rows,
-                                  tile % x_tiles * phase.extent.width};
+                                  tile / x_tiles % y_tiles * shared.extent.rows,
+                                  tile % x_tiles * shared.extent.width};
       const std::int64_t first = task / tiles % blocks * at_once;
-      ComputeTile(phase, origin, task / tiles / blocks,
-                  {first, std::min(at_once, g_.groups - first)});
+      ComputeTile(shared, phases, origin,
+                  {task / tiles / blocks, first, std::min(first + at_once, g_.groups)});
     });
-    if (!phase.finite && !stopped() && run_.problem.padding_mode() == PaddingMode::kZeros) {
-      BorderRepair<T, T>(run_, g_, phase.patches, totals_.bias()).Compute();
+    if (stopped() || run_.problem.padding_mode() != PaddingMode::kZeros) return;
+    for (const PhaseRun& phase : phases) {
+      if (!phase.finite) {
+        BorderRepair<T, T>(run_, g_, phase.patches, totals_.bias()).Compute();
+      }
     }
+  }
+
+  void SetOffsets(const Shared& shared, PhaseRun& phase) const {
+    const auto& own = phase.patches.phases;
+    const auto& all = shared.patches.phases;
+    // The tap of the shared window that is the phase's own.
+    const auto tap = [&](std::size_t axis, std::int64_t t) {
+      return (own[axis].first_input + t * own[axis].tap_step - all[axis].first_input) /
+             all[axis].tap_step;
+    };
+    const auto offset = [&](std::int64_t channel, std::int64_t z, std::int64_t y, std::int64_t x) {
+      return static_cast<std::int32_t>(shared.window.Offset(
+          channel, (tap(0, z) * all[1].taps + tap(1, y)) * all[2].taps + tap(2, x)));
+    };
+    for (std::int64_t c = 0; c < shared.channels; ++c) {
+      for (std::int64_t z = 0; z < own[0].taps; ++z) phase.planes.push_back(offset(c, z, 0, 0));
+    }
+    for (std::int64_t y = 0; y < own[1].taps; ++y) {
+      phase.tap_rows.push_back(offset(0, 0, y, 0) - offset(0, 0, 0, 0));
+    }
+    for (std::int64_t x = 0; x < own[2].taps; ++x) {
+      phase.tap_columns.push_back(offset(0, 0, 0, x) - offset(0, 0, 0, 0));
+    }
+  }
+
+  // Packs the weights of a phase to `packed`, and moves that on, unless they lie in order.
+  void PrepareWeights(PhaseRun& phase, T*& packed) const {
+    const std::int64_t depth = phase.patches.depth();
+    const bool in_place = WeightsInOrder(run_.problem, phase.patches, DataTypeOf<T>);
+    phase.filter_stride = in_place ? g_.weight.filter : depth;
+    phase.group_stride = in_place ? g_.weight.group : g_.filters * depth;
+    phase.weights = in_place ? run_.operands.weight.As<T>() : packed;
+    std::vector<std::int64_t> taps;
+    if (!in_place) taps = TapOffsets(phase.patches);
+    ForEachTask(CeilDivide(g_.groups, kGroupsPacked), run_.stop, [&](std::int64_t task) {
+      const std::int64_t first = task * kGroupsPacked;
+      const std::int64_t last = std::min(first + kGroupsPacked, g_.groups);
+      bool finite = true;
+      for (std::int64_t group = first; group < last && !in_place; ++group) {
+        finite &= PackWeights(phase.patches, taps, depth, group, 0, g_.channels,
+                              packed + group * phase.group_stride);
+      }
+      if (in_place) {  // side by side
+        finite = AllFinite(phase.weights + first * phase.group_stride,
+                           (last - first) * phase.group_stride);
+      }
+      if (!finite) phase.finite = false;
+    });
+    if (!in_place) packed += g_.groups * phase.group_stride;
   }
 
   struct Groups {
-    std::int64_t first, count;
+    std::int64_t batch, first, last;
   };
 
-  void ComputeTile(PhaseRun& phase, const Window::Origin& origin, std::int64_t batch,
-                   Groups groups) const {
-    const auto& axes = phase.patches.phases;
-    const Window::Extent extent{std::min(phase.extent.rows, axes[1].outputs - origin.y),
-                                std::min(phase.extent.width, axes[2].outputs - origin.x)};
+  void ComputeTile(const Shared& shared, const std::deque<PhaseRun>& phases,
+                   const Window::Origin& origin, const Groups& groups) const {
+    const auto& axes = shared.patches.phases;
+    const Window::Extent extent{std::min(shared.extent.rows, axes[1].outputs - origin.y),
+                                std::min(shared.extent.width, axes[2].outputs - origin.x)};
     if (extent.rows <= 0 || extent.width <= 0) return;
-    const WindowCopy copies = phase.window.Copies(origin, extent);
+    const WindowCopy copies = shared.window.Copies(origin, extent);
     T* const window = reinterpret_cast<T*>(ThreadScratch());
-    T* const packed = window + kWindowSize + kDirectSlack;
-    const std::int64_t depth = phase.patches.depth();
-
-    DirectTile<T> tile;
-    tile.window = window;
-    tile.pitch = phase.window.pitch();
-    tile.planes = phase.planes;
-    tile.tap_rows = phase.tap_rows;
-    tile.tap_columns = phase.tap_columns;
-    tile.c_pitch = axes[1].output_step * g_.output.spatial[1];
-    tile.c_step = axes[2].output_step * g_.output.spatial[2];
-    tile.rows = extent.rows;
-    tile.columns = extent.width;
-    T* const output = reinterpret_cast<T*>(run_.output.data()) + batch * g_.output.batch +
-                      OutputOffset(g_, axes, {origin.z, origin.y, origin.x});
-    for (std::int64_t c = 0; c < g_.channels; ++c) {
-      copies.FillPadding(window + c * phase.window.channel_size());
+    for (std::int64_t c = 0; c < shared.channels; ++c) {
+      copies.FillPadding(window + c * shared.window.channel_size());
     }
-    for (std::int64_t group = groups.first; group < groups.first + groups.count; ++group) {
-      if (stopped()) return;
-      CopyChannels(phase, copies, batch, group, window);
-      const T* weights = packed;
-      std::int64_t filter_stride = depth;
-      if (phase.weights_in_place) {
-        weights = phase.patches.weight.template As<T>() + group * g_.weight.group;
-        filter_stride = g_.weight.filter;
-      } else {
-        PackWeights(phase.patches, phase.tap_weights, kDepthBlock, group, 0, g_.channels, packed);
-      }
-      for (std::int64_t m = 0; m < g_.filters; ++m) {
-        tile.weights = weights + m * filter_stride;
-        if (!AllFinite(tile.weights, depth)) phase.finite = false;
-        tile.bias = totals_.bias()[static_cast<std::size_t>(group * g_.filters + m)];
-        tile.c = output + group * g_.output.group + m * g_.output.channel;
-        kernel_(tile);
+    std::vector<DirectTile<T>> tiles;
+    for (const PhaseRun& phase : phases) {
+      tiles.push_back(TileOf(phase, window, shared.window.pitch(), origin, extent, groups.batch));
+    }
+    for (std::int64_t group = groups.first; group < groups.last; ++group) {
+      for (std::int64_t c = 0; c < g_.channels; c += shared.channels) {
+        if (stopped()) return;
+        const Channels channels{c, std::min(shared.channels, g_.channels - c)};
+        CopyChannels(shared, copies, groups.batch, group, channels, window);
+        for (std::size_t i = 0; i < phases.size(); ++i) {
+          if (tiles[i].rows > 0) AddChannels(phases[i], tiles[i], group, channels);
+        }
       }
     }
   }
 
-  void CopyChannels(const PhaseRun& phase, const WindowCopy& copies, std::int64_t batch,
-                    std::int64_t group, T* window) const {
-    VisitDataType(phase.patches.input.data_type, [&](auto zero) {
+  // The tile of one phase, for the first group and filter; without rows where the phase has none.
+  DirectTile<T> TileOf(const PhaseRun& phase, const T* window, std::int64_t pitch,
+                       const Window::Origin& origin, const Window::Extent& extent,
+                       std::int64_t batch) const {
+    const auto& axes = phase.patches.phases;
+    DirectTile<T> tile;
+    tile.columns = std::min(extent.width, axes[2].outputs - origin.x);
+    if (origin.z >= axes[0].outputs || tile.columns <= 0) return tile;
+    tile.rows = std::min(extent.rows, axes[1].outputs - origin.y);
+    tile.tap_rows = phase.tap_rows;
+    tile.tap_columns = phase.tap_columns;
+    // Rows share what they read in the order of the taps: where taps run backwards, so do rows.
+    const bool backwards = phase.tap_rows.back() < phase.tap_rows.front();
+    const std::int64_t sign = backwards ? -1 : 1;
+    const std::int64_t first_row = backwards ? tile.rows - 1 : 0;
+    tile.window = window + first_row * pitch;
+    tile.pitch = sign * pitch;
+    tile.c_step = axes[2].output_step * g_.output.spatial[2];
+    tile.c_pitch = sign * axes[1].output_step * g_.output.spatial[1];
+    tile.c = reinterpret_cast<T*>(run_.output.data()) + batch * g_.output.batch +
+             OutputOffset(g_, axes, {origin.z, origin.y + first_row, origin.x});
+    return tile;
+  }
+
+  struct Channels {
+    std::int64_t first, count;
+  };
+
+  // What channels of a group, which are in the window, add to its outputs.
+  void AddChannels(const PhaseRun& phase, DirectTile<T> tile, std::int64_t group,
+                   const Channels& channels) const {
+    tile.planes =
+        std::span(phase.planes)
+            .first(static_cast<std::size_t>(channels.count * phase.patches.phases[0].taps));
+    tile.weights =
+        phase.weights + group * phase.group_stride + channels.first * phase.patches.taps();
+    tile.accumulate = channels.first > 0;
+    tile.c += group * g_.output.group;
+    const bool last = channels.first + channels.count == g_.channels;
+    for (std::int64_t m = 0; m < g_.filters; ++m) {
+      tile.bias = last ? totals_.bias()[static_cast<std::size_t>(group * g_.filters + m)] : T{0};
+      kernel_(tile);
+      tile.weights += phase.filter_stride;
+      tile.c += g_.output.channel;
+    }
+  }
+
+  void CopyChannels(const Shared& shared, const WindowCopy& copies, std::int64_t batch,
+                    std::int64_t group, const Channels& channels, T* window) const {
+    VisitDataType(run_.operands.input.data_type, [&](auto zero) {
       using In = decltype(zero);
       if constexpr (kTakes<T, In>) {
-        const In* input =
-            phase.patches.input.template As<In>() + batch * g_.input.batch + group * g_.input.group;
-        for (std::int64_t c = 0; c < g_.channels; ++c) {
+        const In* input = run_.operands.input.template As<In>() + batch * g_.input.batch +
+                          group * g_.input.group + channels.first * g_.input.channel;
+        for (std::int64_t c = 0; c < channels.count; ++c) {
           copies.CopyChannel(input + c * g_.input.channel,
-                             window + c * phase.window.channel_size());
+                             window + c * shared.window.channel_size());
         }
       }
     });
@@ -225,6 +342,7 @@ class Direct {
   const Geometry g_;
   const DirectKernel<T> kernel_;
   const Totals<T, T, T> totals_;
+  T* const packed_;
 };
 
 std::string Refusal(const Problem& problem) {
@@ -237,27 +355,44 @@ std::string Refusal(const Problem& problem) {
   if (g.filters > kMaxFilters) {
     return fmt::format("{} filters a group, at most {}", g.filters, kMaxFilters);
   }
-  // No phase needs a larger window than the first one without its taps trimmed.
+  // The phases with all their taps; those of a phase lie within one.
   Patches patches{g, PaddingMode::kReplicate, {}, {}, {}};
-  std::int64_t depth = g.channels;
+  std::int64_t taps = 1;
+  std::int64_t most = 1;  // taps of a phase
   for (std::size_t i = 0; i < 3; ++i) {
-    Phase& phase = patches.phases[i];
-    phase = PhaseAt(problem.operation(), g.axes[i], PaddingMode::kReplicate, 0);
-    if (depth > kDepthBlock || g.axes[i].kernel > kDepthBlock / depth) {
-      return fmt::format("more than {} products an output", kDepthBlock);
+    if (g.axes[i].kernel > kMaxTaps / taps) return fmt::format("more than {} taps", kMaxTaps);
+    taps *= g.axes[i].kernel;
+    std::vector<Phase> phases;
+    for (std::int64_t index = 0; index < PhaseCount(problem.operation(), g.axes[i]); ++index) {
+      phases.push_back(PhaseAt(problem.operation(), g.axes[i], PaddingMode::kReplicate, index));
     }
-    depth *= g.axes[i].kernel;
-    if (phase.taps * std::abs(phase.tap_step) / phase.input_step > kWindowSize) {
+    most *= phases.front().taps;
+    patches.phases[i] = Union(phases);
+    const Phase& phase = patches.phases[i];
+    if (phase.taps > kWindowSize || phase.taps * phase.tap_step / phase.input_step > kWindowSize) {
       return "taps too far apart";
     }
   }
-  if (Window(patches, {1, kMinWidth}).channel_size() * g.channels > kWindowSize) {
+  if (most > kDepthBlock) return fmt::format("more than {} taps to an output", kDepthBlock);
+  const std::int64_t channels = std::clamp<std::int64_t>(kDepthBlock / most, 1, g.channels);
+  if (Window(patches, {1, kMinWidth}).channel_size() > kWindowSize / channels) {
     return "taps too far apart";
   }
   return "";
 }
 
-std::int64_t WorkspaceBytes(const Problem& /*problem*/) { return 0; }
+// Weights that do not lie in the order of the sum are packed.
+std::int64_t WorkspaceBytes(const Problem& problem) {
+  const Geometry g(problem);
+  const bool in_order = problem.operation() == Operation::kConv && !problem.flip_kernel() &&
+                        problem.weight_layout() == WeightLayout::kChannelsFirst &&
+                        problem.weight_type() == problem.output_type();
+  const bool trimmed = std::any_of(g.axes.begin(), g.axes.end(), [&](const Axis& axis) {
+    return PhaseAt(problem.operation(), axis, problem.padding_mode(), 0).taps != axis.kernel;
+  });
+  if (in_order && !trimmed) return 0;
+  return problem.weight_bytes() / SizeOf(problem.weight_type()) * SizeOf(problem.output_type());
+}
 
 absl::Status Compute(const Run& run) {
   return run.problem.output_type() == DataType::kFloat64 ? Direct<double>(run).Compute()

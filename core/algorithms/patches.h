@@ -15,6 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <type_traits>
 #include <vector>
 
@@ -82,10 +83,16 @@ bool WeightsInOrder(const Problem& problem, const Patches& patches, DataType typ
 // Whether no element is an infinity or NaN.
 template <typename T>
 bool AllFinite(const T* elements, std::int64_t count) {
-  // x - x is 0 for finite x alone; sums of such differences stay 0 or NaN.
-  T sum = 0;
-  for (std::int64_t i = 0; i < count; ++i) sum += elements[i] - elements[i];
-  return sum == T{0};
+  // x - x is 0 for finite x alone; sums of such differences stay 0 or NaN. Several sums, for
+  // vectors.
+  constexpr std::int64_t kSums = 16;
+  T sums[kSums] = {};
+  std::int64_t i = 0;
+  for (; i + kSums <= count; i += kSums) {
+    for (std::int64_t j = 0; j < kSums; ++j) sums[j] += elements[i + j] - elements[i + j];
+  }
+  for (; i < count; ++i) sums[0] += elements[i] - elements[i];
+  return std::all_of(std::begin(sums), std::end(sums), [](T sum) { return sum == T{0}; });
 }
 
 // Where each tap of the phases stands among the taps of one filter and channel, in elements.

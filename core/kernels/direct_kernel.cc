@@ -106,21 +106,33 @@ class DirectBlock {
   HWY_INLINE void Store(std::int64_t row, std::int64_t column) const {
     const D d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    const V bias = hn::Set(d, tile_.bias);
-    T* HWY_RESTRICT c = tile_.c + row * tile_.c_pitch + column * tile_.c_step;
     const std::int64_t count = tile_.columns - column;
+    T* HWY_RESTRICT c = tile_.c + row * tile_.c_pitch + column * tile_.c_step;
+    if (tile_.c_step != 1 || tile_.accumulate) {
+      HWY_ALIGN T sums[kRows][kVectors * hn::MaxLanes(D())];
+      HWY_UNROLL(4) for (int r = 0; r < kRows; ++r) {
+        HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
+          hn::Store(sums_[r][v], d, sums[r] + v * lanes);
+        }
+      }
+      for (int r = 0; r < kRows; ++r, c += tile_.c_pitch) {
+        StoreApart(sums[r], std::min(count, kVectors * lanes), c);
+      }
+      return;
+    }
+    const V bias = hn::Set(d, tile_.bias);
     HWY_UNROLL(4) for (int r = 0; r < kRows; ++r, c += tile_.c_pitch) {
       HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
         const V sum = hn::Add(sums_[r][v], bias);
-        const std::int64_t left = std::min(count - v * lanes, lanes);
-        if (tile_.c_step == 1) {
-          StoreFirst(d, sum, left, c + v * lanes);
-          continue;
-        }
-        HWY_ALIGN T lane[hn::MaxLanes(D())];
-        hn::Store(sum, d, lane);
-        for (std::int64_t x = 0; x < left; ++x) c[(v * lanes + x) * tile_.c_step] = lane[x];
+        StoreFirst(d, sum, std::min(count - v * lanes, lanes), c + v * lanes);
       }
+    }
+  }
+
+  void StoreApart(const T* HWY_RESTRICT sums, std::int64_t count, T* HWY_RESTRICT c) const {
+    const std::int64_t step = tile_.c_step;
+    for (std::int64_t x = 0; x < count; ++x) {
+      c[x * step] = (tile_.accumulate ? c[x * step] + sums[x] : sums[x]) + tile_.bias;
     }
   }
 
@@ -169,8 +181,8 @@ void RunFlat(const DirectTile<T>& tile) {
 template <typename T>
 void RunDirect(const DirectTile<T>& tile) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
-  if (tile.rows > 1 && tile.columns <= lanes && tile.rows * tile.pitch <= kMostFlat - lanes &&
-      tile.pitch <= 2 * lanes) {
+  if (tile.rows > 1 && !tile.accumulate && tile.pitch > 0 && tile.columns <= lanes &&
+      tile.rows * tile.pitch <= kMostFlat - lanes && tile.pitch <= 2 * lanes) {
     return RunFlat(tile);
   }
   static constexpr auto kRunRows = []<int... kRows>(std::integer_sequence<int, kRows...>) {

@@ -1,7 +1,7 @@
 // The correlation of a window with one filter, for convolutions whose filters are too few to make a
 // matrix product: depthwise ones, and images.
 //
-//   C[y][x] = bias + sum over plane p, tap row i, tap column j of
+//   C[y][x] = (accumulate ? C[y][x] : 0) + bias + sum over plane p, tap row i, tap column j of
 //               weight[p][i][j] * window[planes[p] + rows[i] + columns[j] + y*pitch + x]
 //
 // The sum starts at zero, runs over (p, i, j) in order and fuses every multiply-add: each element
@@ -20,7 +20,7 @@ inline constexpr std::int64_t kDirectSlack = 16;
 template <typename T>
 struct DirectTile {
   const T* window = nullptr;
-  std::int64_t pitch = 0;
+  std::int64_t pitch = 0;  // from one row of outputs to the next; may be negative, as may c_pitch
   std::span<const std::int32_t> planes;
   std::span<const std::int32_t> tap_rows;
   std::span<const std::int32_t> tap_columns;
@@ -31,6 +31,7 @@ struct DirectTile {
   std::int64_t c_step = 1;   // from one column to the next
   std::int64_t rows = 0;
   std::int64_t columns = 0;
+  bool accumulate = false;
 
   // Whether output row y meets with tap row i what row y + 1 meets with tap row i - 1: then a row
   // of the window is read once for several rows of outputs.
