@@ -10,6 +10,8 @@ namespace {
 // Columns of a tile at most, in general and when its sums are not formed in the output.
 constexpr std::int64_t kMaxColumns = 16 * 1024;
 constexpr std::int64_t kMaxSumsColumns = 2048;
+// Outputs of a cut row at least.
+constexpr std::int64_t kLeastWidth = 16;
 // Taps that a window keeps a table of.
 constexpr std::int64_t kMaxWindowTaps = 4096;
 // Filters of a task are a multiple of this, columns of packed patches a multiple of kPatchStep, so
@@ -44,13 +46,23 @@ Tiling WindowTiling(const Patches& patches, const TileLimits& limits) {
   const auto size = [&](std::int64_t rows, std::int64_t width) {
     return Window(patches, {rows, width}).channel_size();
   };
-  // Row by row of a width that fits.
+  // As wide as fits, with as many rows as there are taps over each other, so that not too many rows
+  // are copied for several tiles, or with one; of whole vectors where a row is cut.
   const std::int64_t most = limits.sums_in_output ? kMaxColumns : kMaxSumsColumns;
-  std::int64_t width = std::min(phases[2].outputs, most);
-  while (width >= 32 && size(1, width) > budget) width = CeilDivide(width, 2);
-  if (size(1, width) > budget) return tiling;
+  const std::int64_t row = std::min(phases[2].outputs, most);
+  const auto widest = [&](std::int64_t rows) {
+    std::int64_t width = 0;
+    for (std::int64_t too_many = row + 1; too_many - width > 1;) {
+      const std::int64_t middle = width + (too_many - width) / 2;
+      (size(rows, middle) <= budget ? width : too_many) = middle;
+    }
+    return width;
+  };
+  std::int64_t width = widest(std::min(phases[1].outputs, phases[1].taps));
+  if (width < std::min(row, 4 * kLeastWidth)) width = widest(1);
+  if (width < std::min(row, kLeastWidth)) return tiling;
   tiling.x_tiles = CeilDivide(phases[2].outputs, width);
-  width = CeilDivide(phases[2].outputs, tiling.x_tiles);
+  width = std::min(width, RoundUp(CeilDivide(phases[2].outputs, tiling.x_tiles), kLeastWidth));
   std::int64_t rows = 1;
   for (std::int64_t too_many = phases[1].outputs + 1; too_many - rows > 1;) {
     const std::int64_t middle = rows + (too_many - rows) / 2;
