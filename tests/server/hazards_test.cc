@@ -169,7 +169,12 @@ TEST(PeakMemory, Of64MiBInAnd64MiBOutIsLittleMoreThanTheTensors) {
   EXPECT_EQ(result->output.As<float>()[input.size() - 1], 6);
   const double tensors = 2.0 * 64 * kMiB;
   const double ratio = static_cast<double>(server.PeakMemory()) / tensors;
-  EXPECT_LE(ratio, 2.2);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  constexpr double kMost = 3.3;  // freed memory is kept for a while, and all of it has a shadow
+#else
+  constexpr double kMost = 2.2;
+#endif
+  EXPECT_LE(ratio, kMost);
   RecordProperty("ratio", std::to_string(ratio));
 }
 
