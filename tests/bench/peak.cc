@@ -30,9 +30,10 @@ void Keep(float value) {
   static_cast<void>(kept);
 }
 
-// Where piece `i` of `pieces` begins, on a cache line.
+// Where piece `i` of `pieces` begins, on a cache line; what is less than a line at the end is left
+// out.
 std::size_t Cut(std::size_t bytes, std::int64_t i, std::int64_t pieces) {
-  const std::size_t lines = bytes / AlignedBuffer::kAlignment + 1;
+  const std::size_t lines = bytes / AlignedBuffer::kAlignment;
   return lines * static_cast<std::size_t>(i) / static_cast<std::size_t>(pieces) *
          AlignedBuffer::kAlignment / sizeof(float);
 }
