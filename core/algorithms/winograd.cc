@@ -291,7 +291,7 @@ std::string Refusal(const Problem& problem) {
   if (!is(problem.input_type()) || !is(problem.weight_type()) || !is(problem.output_type())) {
     return "types other than float32";
   }
-  for (const std::size_t i : {1, 2}) {
+  for (const std::size_t i : {std::size_t{1}, std::size_t{2}}) {
     const Axis& axis = g.axes[i];
     if (axis.kernel != 3 || axis.stride != 1 || axis.dilation != 1) {
       return "kernels other than 3x3, strides or dilations";
