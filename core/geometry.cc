@@ -67,6 +67,12 @@ Geometry::Geometry(const Problem& problem)
   }
 }
 
+Geometry Geometry::Joined(const Problem& problem) {
+  Geometry geometry(problem);
+  geometry.JoinPointwiseAxes();
+  return geometry;
+}
+
 void Geometry::JoinPointwiseAxes() {
   const auto pointwise = [](const Axis& axis) {
     return axis.kernel == 1 && axis.stride == 1 && axis.input == axis.output &&

@@ -41,6 +41,8 @@ struct Geometry {
   TensorStrides output;
 
   explicit Geometry(const Problem& problem);
+  // With JoinPointwiseAxes() done.
+  static Geometry Joined(const Problem& problem);
 
   // Joins neighbouring axes along which the operation is pointwise (kernel 1, stride 1, no padding)
   // and whose rows lie side by side in both tensors: a 1x1 convolution of an image is one of a long

@@ -26,6 +26,12 @@ struct Run {
   std::stop_token stop;
 };
 
+// Whether input, weight and output are float32: for algorithms that convert nothing.
+inline bool IsFloat32(const Problem& problem) {
+  return problem.input_type() == DataType::kFloat32 &&
+         problem.weight_type() == DataType::kFloat32 && problem.output_type() == DataType::kFloat32;
+}
+
 struct Algorithm {
   std::string_view name;
   // Why this algorithm cannot or should not compute the problem; empty when it can.

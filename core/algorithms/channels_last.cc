@@ -69,7 +69,7 @@ class ChannelsLast {
  public:
   explicit ChannelsLast(const Run& run)
       : run_(run),
-        g_(Joined(run.problem)),
+        g_(Geometry::Joined(run.problem)),
         pitch_(OddLines(g_.filters)),
         weights_(reinterpret_cast<float*>(run.workspace.data())),
         bias_(LoadBias<float>(run)) {
@@ -111,8 +111,7 @@ class ChannelsLast {
         }
       }
     });
-    return run_.stop.stop_requested() ? absl::CancelledError("a stop was requested")
-                                      : absl::OkStatus();
+    return StatusAfter(run_.stop);
   }
 
  private:
@@ -121,12 +120,6 @@ class ChannelsLast {
     std::int64_t batch, z, filter, filters;
     Stretch rows, columns;
   };
-
-  static Geometry Joined(const Problem& problem) {
-    Geometry geometry(problem);
-    geometry.JoinPointwiseAxes();
-    return geometry;
-  }
 
   static Stretch Cut(const Stretch& stretch, std::int64_t first, std::int64_t last) {
     return {std::max(stretch.first, first), std::min(stretch.last, last), stretch.tap_first,
@@ -256,10 +249,7 @@ std::string Refusal(const Problem& problem) {
   const Geometry g(problem);
   if (problem.operation() != Operation::kConv) return "a transposed convolution";
   if (problem.tensor_layout() != TensorLayout::kChannelsLast) return "channels first";
-  if (problem.input_type() != DataType::kFloat32 || problem.weight_type() != DataType::kFloat32 ||
-      problem.output_type() != DataType::kFloat32) {
-    return "types other than float32";
-  }
+  if (!IsFloat32(problem)) return "types other than float32";
   if (problem.padding_mode() != PaddingMode::kZeros) return "padding other than zeros";
   if (g.groups != 1) return "several groups";
   const Axis& row = g.axes[2];

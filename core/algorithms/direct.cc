@@ -36,6 +36,7 @@ constexpr std::int64_t kMaxFilters = 2;
 // Elements of a window, in the L2 cache, and those that a block of output rows meets, in the L1.
 constexpr std::int64_t kWindowSize = 24 * 1024;
 constexpr std::int64_t kBlockWindowSize = 6 * 1024;
+static_assert((kWindowSize + kDirectSlack) * std::int64_t{sizeof(double)} <= kScratchBytes);
 // Outputs of a row that a window must have room for.
 constexpr std::int64_t kMinWidth = 32;
 // Groups whose weights one task packs.
@@ -91,7 +92,7 @@ class Direct {
  public:
   explicit Direct(const Run& run)
       : run_(run),
-        g_(Joined(run.problem)),
+        g_(Geometry::Joined(run.problem)),
         kernel_(Kernel(T{})),
         totals_(run, g_),
         packed_(reinterpret_cast<T*>(run.workspace.data())) {}
@@ -112,7 +113,7 @@ class Direct {
     const auto uncovered = [&](const Axis& axis) { return HasUncoveredOutputs(operation, axis); };
     if (!covered || std::any_of(g_.axes.begin(), g_.axes.end(), uncovered)) totals_.FillWithBias();
     if (!phases.empty()) ComputePhases(phases);
-    return stopped() ? absl::CancelledError("a stop was requested") : absl::OkStatus();
+    return StatusAfter(run_.stop);
   }
 
  private:
@@ -139,12 +140,6 @@ class Direct {
     Window::Extent extent;
     Window window;
   };
-
-  static Geometry Joined(const Problem& problem) {
-    Geometry geometry(problem);
-    geometry.JoinPointwiseAxes();
-    return geometry;
-  }
 
   Patches PatchesOf(const std::array<Phase, 3>& axes) const {
     return {g_, run_.problem.padding_mode(), axes, run_.operands.input, run_.operands.weight};
@@ -384,13 +379,8 @@ std::string Refusal(const Problem& problem) {
 // Weights that do not lie in the order of the sum are packed.
 std::int64_t WorkspaceBytes(const Problem& problem) {
   const Geometry g(problem);
-  const bool in_order = problem.operation() == Operation::kConv && !problem.flip_kernel() &&
-                        problem.weight_layout() == WeightLayout::kChannelsFirst &&
-                        problem.weight_type() == problem.output_type();
-  const bool trimmed = std::any_of(g.axes.begin(), g.axes.end(), [&](const Axis& axis) {
-    return PhaseAt(problem.operation(), axis, problem.padding_mode(), 0).taps != axis.kernel;
-  });
-  if (in_order && !trimmed) return 0;
+  const Patches patches{g, problem.padding_mode(), FirstPhases(problem, g), {}, {}};
+  if (WeightsInOrder(problem, patches, problem.output_type())) return 0;
   return problem.weight_bytes() / SizeOf(problem.weight_type()) * SizeOf(problem.output_type());
 }
 

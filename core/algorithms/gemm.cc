@@ -78,7 +78,7 @@ class Gemm {
  public:
   explicit Gemm(const Run& run)
       : run_(run),
-        g_(Joined(run.problem)),
+        g_(Geometry::Joined(run.problem)),
         packed_(reinterpret_cast<T*>(run.workspace.data())),
         totals_(run, g_) {}
 
@@ -93,7 +93,7 @@ class Gemm {
       return !stopped();
     });
     RunPhases(phases);
-    return stopped() ? absl::CancelledError("a stop was requested") : absl::OkStatus();
+    return StatusAfter(run_.stop);
   }
 
  private:
@@ -113,12 +113,6 @@ class Gemm {
     std::vector<std::int64_t> tap_weights;
     std::atomic<bool> finite = true;
   };
-
-  static Geometry Joined(const Problem& problem) {
-    Geometry geometry(problem);
-    geometry.JoinPointwiseAxes();
-    return geometry;
-  }
 
   static constexpr bool kSumsInOutput = Totals<T, Sum, Out>::kInOutput;
 

@@ -43,10 +43,7 @@ std::string Refusal(const Problem& problem) {
       return "several input positions, or cropped outputs";
     }
   }
-  if (problem.input_type() != DataType::kFloat32 || problem.weight_type() != DataType::kFloat32 ||
-      problem.output_type() != DataType::kFloat32) {
-    return "types other than float32";
-  }
+  if (!IsFloat32(problem)) return "types other than float32";
   if (problem.tensor_layout() != TensorLayout::kChannelsFirst ||
       problem.weight_layout() != WeightLayout::kChannelsFirst || problem.flip_kernel()) {
     return "channels last, or a flipped kernel";
@@ -103,8 +100,7 @@ absl::Status Compute(const Run& run) {
       }
     }
   });
-  return run.stop.stop_requested() ? absl::CancelledError("a stop was requested")
-                                   : absl::OkStatus();
+  return StatusAfter(run.stop);
 }
 
 }  // namespace

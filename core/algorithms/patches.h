@@ -42,6 +42,14 @@ struct Patches {
 template <typename T, typename From>
 constexpr bool kTakes = std::is_same_v<T, double> == std::is_same_v<From, double>;
 
+// Phase 0 of every axis: the only ones of a Conv.
+inline std::array<Phase, 3> FirstPhases(const Problem& problem, const Geometry& g) {
+  const auto at = [&](std::size_t axis) {
+    return PhaseAt(problem.operation(), g.axes[axis], problem.padding_mode(), 0);
+  };
+  return {at(0), at(1), at(2)};
+}
+
 // Calls body(axes) for the phases of every axis combined, those without outputs left out, until it
 // returns false.
 template <typename Body>

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <stop_token>
 
+#include "absl/status/status.h"
 #include "tbb/parallel_for.h"
 
 namespace convserve {
@@ -21,6 +22,12 @@ void ForEachTask(std::int64_t tasks, const std::stop_token& stop, Body body) {
   tbb::parallel_for(std::int64_t{0}, tasks, [&](std::int64_t task) {
     if (!stop.stop_requested()) body(task);
   });
+}
+
+// What a run answers when it has no more to do: CANCELLED when a stop was requested, as then tasks
+// were left out.
+inline absl::Status StatusAfter(const std::stop_token& stop) {
+  return stop.stop_requested() ? absl::CancelledError("a stop was requested") : absl::OkStatus();
 }
 
 }  // namespace convserve

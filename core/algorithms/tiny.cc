@@ -23,9 +23,7 @@ constexpr std::int64_t kImages = 64;
 std::string Refusal(const Problem& problem) {
   if (problem.operation() != Operation::kConv) return "transposed";
   if (problem.multiply_adds() > kMaxProducts * problem.batch()) return "too large";
-  if (problem.input_type() != DataType::kFloat32 || problem.weight_type() != DataType::kFloat32 ||
-      problem.output_type() != DataType::kFloat32 ||
-      (problem.has_bias() && problem.bias_type() != DataType::kFloat32)) {
+  if (!IsFloat32(problem) || (problem.has_bias() && problem.bias_type() != DataType::kFloat32)) {
     return "not float32";
   }
   if (problem.padding_mode() != PaddingMode::kZeros) return "padding mode";
@@ -51,8 +49,7 @@ absl::Status Compute(const Run& run) {
                      .first = task * kImages,
                      .last = std::min(task * kImages + kImages, g.batch)});
   });
-  return run.stop.stop_requested() ? absl::CancelledError("a stop was requested")
-                                   : absl::OkStatus();
+  return StatusAfter(run.stop);
 }
 
 }  // namespace

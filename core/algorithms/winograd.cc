@@ -85,20 +85,13 @@ struct Shape3x3 {
   std::int64_t rows;                     // filters whose sums are kept
 };
 
-std::array<Phase, 3> Phases(const Problem& problem, const Geometry& g) {
-  const auto at = [&](std::size_t axis) {
-    return PhaseAt(problem.operation(), g.axes[axis], problem.padding_mode(), 0);
-  };
-  return {at(0), at(1), at(2)};
-}
-
 class Winograd {
  public:
   explicit Winograd(const Run& run)
       : run_(run),
         g_(run.problem),
         shape_(g_),
-        patches_{g_, run.problem.padding_mode(), Phases(run.problem, g_), run.operands.input,
+        patches_{g_, run.problem.padding_mode(), FirstPhases(run.problem, g_), run.operands.input,
                  run.operands.weight},
         window_(patches_, {2 * shape_.tiles.rows, 2 * shape_.tiles.columns}),
         weights_(reinterpret_cast<float*>(run.workspace.data())),
@@ -118,8 +111,7 @@ class Winograd {
       }
     }
     ComputeImages(images);
-    return run_.stop.stop_requested() ? absl::CancelledError("a stop was requested")
-                                      : absl::OkStatus();
+    return StatusAfter(run_.stop);
   }
 
  private:
@@ -286,11 +278,8 @@ class Winograd {
 
 std::string Refusal(const Problem& problem) {
   const Geometry g(problem);
-  const auto is = [](DataType type) { return type == DataType::kFloat32; };
   if (problem.operation() != Operation::kConv) return "a transposed convolution";
-  if (!is(problem.input_type()) || !is(problem.weight_type()) || !is(problem.output_type())) {
-    return "types other than float32";
-  }
+  if (!IsFloat32(problem)) return "types other than float32";
   for (const std::size_t i : {std::size_t{1}, std::size_t{2}}) {
     const Axis& axis = g.axes[i];
     if (axis.kernel != 3 || axis.stride != 1 || axis.dilation != 1) {
@@ -299,7 +288,7 @@ std::string Refusal(const Problem& problem) {
   }
   if (g.groups != 1) return "several groups";
   if (problem.tensor_layout() != TensorLayout::kChannelsFirst) return "channels last";
-  const Patches patches{g, problem.padding_mode(), Phases(problem, g), {}, {}};
+  const Patches patches{g, problem.padding_mode(), FirstPhases(problem, g), {}, {}};
   if (!WeightsInOrder(problem, patches, DataType::kFloat32)) {
     return "weights in another order or trimmed";
   }
