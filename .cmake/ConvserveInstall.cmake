@@ -1,5 +1,6 @@
 # What `cmake --install` puts beside the programs: the libraries with their public headers, the contract, and a
 # package for find_package(convserve). Its component `core` needs no gRPC.
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
 install(TARGETS convserve_core EXPORT convserveCoreTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS convserve_generated convserve_proto convserve_client
   EXPORT convserveClientTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

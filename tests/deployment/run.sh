@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Tests everything around the programs, step by step, with the time that each took. As root.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
+readonly work=build/deployment
+
+# step WHAT COMMAND...
+step() {
+  local what=$1 start=$SECONDS
+  shift
+  printf '\n==> %s\n' "$what"
+  "$@" || {
+    printf 'FAILED  %s\n' "$what" >&2
+    exit 1
+  }
+  printf 'passed  %s (%d s)\n' "$what" $((SECONDS - start))
+}
+
+step 'A minimal Debian' tests/deployment/debian_base.sh $work/debian.tar
+step 'Debian packages' tests/deployment/packages_test.sh $work/debian.tar build/packages
+printf '\nAll deployment tests passed (%d s).\n' $SECONDS
