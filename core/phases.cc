@@ -73,6 +73,21 @@ Phase PhaseAt(Operation operation, const Axis& axis, PaddingMode mode, std::int6
   return phase;
 }
 
+Phase Union(const std::vector<Phase>& phases) {
+  Phase all = phases.front();
+  if (phases.size() == 1 && all.tap_step > 0) return all;
+  std::int64_t last = all.first_input;
+  for (const Phase& phase : phases) {
+    const std::int64_t end = phase.first_input + (phase.taps - 1) * phase.tap_step;
+    all.first_input = std::min({all.first_input, phase.first_input, end});
+    last = std::max({last, phase.first_input, end});
+    all.outputs = std::max(all.outputs, phase.outputs);
+  }
+  all.tap_step = 1;
+  all.taps = last - all.first_input + 1;
+  return all;
+}
+
 bool HasUncoveredOutputs(Operation operation, const Axis& axis) {
   return operation == Operation::kConvTranspose &&
          (axis.kernel < axis.stride || std::gcd(axis.stride, axis.dilation) > 1);

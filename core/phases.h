@@ -11,6 +11,7 @@
 #define CONVSERVE_CORE_PHASES_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "core/problem.h"
 
@@ -42,6 +43,10 @@ std::int64_t PhaseCount(Operation operation, const Axis& axis);
 // The phase number `index`. May have no outputs. With zero padding, taps that meet padding at every
 // output are left out, possibly all of them.
 Phase PhaseAt(Operation operation, const Axis& axis, PaddingMode mode, std::int64_t index);
+
+// One stretch of taps that holds those of all these phases of an axis, and as many outputs as any
+// of them.
+Phase Union(const std::vector<Phase>& phases);
 
 // Whether some output of the axis is in no phase.
 bool HasUncoveredOutputs(Operation operation, const Axis& axis);

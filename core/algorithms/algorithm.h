@@ -54,6 +54,8 @@ extern const Algorithm kWinograd;
 extern const Algorithm kDirect;
 // Channels-last tensors read and written in place.
 extern const Algorithm kChannelsLast;
+// Both operations as products of packed panels of weights and patches.
+extern const Algorithm kPanels;
 // Patches or phases packed into blocked matrix products.
 extern const Algorithm kGemm;
 

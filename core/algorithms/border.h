@@ -50,9 +50,20 @@ inline std::int64_t OutputOffset(const Geometry& g, const std::array<Phase, 3>& 
 template <typename Sum, typename Out>
 class BorderRepair {
  public:
+  // `depth_block` products are summed from zero before they join the total.
   BorderRepair(const Run& run, const Geometry& g, const Patches& patches,
-               const std::vector<Sum>& bias)
-      : run_(run), g_(g), patches_(patches), bias_(bias) {}
+               const std::vector<Sum>& bias, std::int64_t depth_block = kDepthBlock)
+      : run_(run), g_(g), patches_(patches), bias_(bias), depth_block_(depth_block) {}
+
+  // Whether any output meets a padded tap.
+  bool Needed() const {
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      if (MeetsPadding(axis, 0) || MeetsPadding(axis, patches_.phases[axis].outputs - 1)) {
+        return true;
+      }
+    }
+    return false;
+  }
 
   // Computes again, with padded taps skipped, every output of the phases that meets a padded tap.
   void Compute() const {
@@ -102,17 +113,17 @@ class BorderRepair {
         for (tap[1] = 0; tap[1] < patches_.phases[1].taps; ++tap[1]) {
           for (tap[2] = 0; tap[2] < patches_.phases[2].taps; ++tap[2]) {
             sum = AddTap(input + c * g_.input.channel, weight + c * g_.weight.channel, q, tap, sum);
-            if (++k % kDepthBlock == 0) {
-              total = k == kDepthBlock ? sum : total + sum;
+            if (++k % depth_block_ == 0) {
+              total = k == depth_block_ ? sum : total + sum;
               sum = 0;
             }
           }
         }
       }
     }
-    if (k < kDepthBlock) {
+    if (k < depth_block_) {
       total = sum;
-    } else if (k % kDepthBlock != 0) {
+    } else if (k % depth_block_ != 0) {
       total += sum;
     }
     auto* out = reinterpret_cast<Out*>(run_.output.data()) + batch * g_.output.batch +
@@ -140,6 +151,7 @@ class BorderRepair {
   const Geometry& g_;
   const Patches& patches_;
   const std::vector<Sum>& bias_;
+  const std::int64_t depth_block_;
 };
 
 }  // namespace convserve

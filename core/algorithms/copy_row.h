@@ -55,7 +55,18 @@ void CopyStrided(const In* from, std::int64_t stride, std::int64_t count, T* out
     }
     for (std::int64_t i = 0; i < count; ++i) out[i] = Widen<T>(from[i]);
   } else if (stride == 2) {
-    for (std::int64_t i = 0; i < count; ++i) out[i] = Widen<T>(from[i * 2]);
+    std::int64_t i = 0;
+    if constexpr (std::is_same_v<T, In> && std::is_same_v<T, float>) {
+      using Four = float __attribute__((vector_size(16)));
+      for (; i + 4 < count; i += 4) {  // the last one would read past the end
+        Four low, high;
+        std::memcpy(&low, from + 2 * i, 16);
+        std::memcpy(&high, from + 2 * i + 4, 16);
+        const Four even = __builtin_shufflevector(low, high, 0, 2, 4, 6);
+        std::memcpy(out + i, &even, 16);
+      }
+    }
+    for (; i < count; ++i) out[i] = Widen<T>(from[i * 2]);
   } else {
     for (std::int64_t i = 0; i < count; ++i) out[i] = Widen<T>(from[i * stride]);
   }

@@ -70,22 +70,6 @@ Window::Extent TileExtent(const Patches& patches, std::int64_t channels) {
 DirectKernel<float> Kernel(float /*type*/) { return DirectKernels().for_float; }
 DirectKernel<double> Kernel(double /*type*/) { return DirectKernels().for_double; }
 
-// One stretch of taps that holds those of all phases of an axis.
-Phase Union(const std::vector<Phase>& phases) {
-  Phase all = phases.front();
-  if (phases.size() == 1 && all.tap_step > 0) return all;
-  std::int64_t last = all.first_input;
-  for (const Phase& phase : phases) {
-    const std::int64_t end = phase.first_input + (phase.taps - 1) * phase.tap_step;
-    all.first_input = std::min({all.first_input, phase.first_input, end});
-    last = std::max({last, phase.first_input, end});
-    all.outputs = std::max(all.outputs, phase.outputs);
-  }
-  all.tap_step = 1;
-  all.taps = last - all.first_input + 1;
-  return all;
-}
-
 // T is the type of the sums and of the output.
 template <typename T>
 class Direct {

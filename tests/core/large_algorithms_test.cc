@@ -1,5 +1,5 @@
-// Algorithms that take no small problems: on those that they take, and, for Winograd's, on images
-// that it leaves to gemm.
+// Algorithms that take no small problems, or cut large ones: on those that they take, and, for
+// Winograd's, on images that it leaves to gemm.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -37,16 +37,30 @@ struct Case {
   PaddingMode mode = PaddingMode::kZeros;
   bool bias = true;
   bool channels_last = false;
+  bool transposed = false;
+  std::int64_t groups = 1;
+  std::string chosen = "winograd";
 
-  std::string algorithm() const { return channels_last ? "channels_last" : "winograd"; }
+  std::string algorithm() const { return channels_last ? "channels_last" : chosen; }
 
   ProblemSpec spec() const {
     ProblemSpec spec;
     spec.input = {DataType::kFloat32, input, {}};
-    spec.weight = {DataType::kFloat32, {filters, input[1]}, {}};
+    spec.weight = {DataType::kFloat32, {filters, input[1] / groups}, {}};
+    if (transposed) spec.weight.shape = {input[1], filters / groups};
     spec.weight.shape.insert(spec.weight.shape.end(), kernel.begin(), kernel.end());
     if (bias) spec.bias = TensorSpec{DataType::kFloat32, {filters}, {}};
+    if (transposed) {
+      ConvTransposeParameters parameters;
+      parameters.padding = padding;
+      parameters.stride = stride;
+      parameters.dilation = dilation;
+      parameters.groups = groups;
+      spec.parameters = parameters;
+      return spec;
+    }
     ConvParameters parameters;
+    parameters.groups = groups;
     parameters.padding = padding;
     parameters.stride = stride;
     parameters.dilation = dilation;
@@ -123,6 +137,99 @@ const std::vector<Case>& Cases() {
        .kernel = {3, 2, 3},
        .padding = {1, 1, 1},
        .channels_last = true},
+      {.name = "panels_1x1",
+       .input = {1, 300, 37, 41},
+       .filters = 250,
+       .kernel = {1, 1},
+       .chosen = "panels"},
+      {.name = "panels_1x1_of_small_images",
+       .input = {9, 280, 7, 7},
+       .filters = 50,
+       .kernel = {1, 1},
+       .chosen = "panels"},
+      {.name = "panels_few_columns",
+       .input = {1, 90, 7, 7},
+       .filters = 130,
+       .kernel = {3, 3},
+       .padding = {1},
+       .stride = {2},
+       .chosen = "panels"},
+      {.name = "panels_strides_and_wide_padding",
+       .input = {2, 40, 30, 50},
+       .filters = 26,
+       .kernel = {5, 4},
+       .padding = {6, 3},
+       .stride = {2, 3},
+       .bias = false,
+       .chosen = "panels"},
+      {.name = "panels_reflect_in_groups",
+       .input = {2, 60, 20, 33},
+       .filters = 80,
+       .kernel = {3, 3},
+       .padding = {2},
+       .mode = PaddingMode::kReflect,
+       .groups = 4,
+       .chosen = "panels"},
+      {.name = "panels_three_axes",
+       .input = {2, 20, 6, 9, 8},
+       .filters = 18,
+       .kernel = {3, 2, 3},
+       .padding = {1, 1, 1},
+       .stride = {2, 1, 2},
+       .chosen = "panels"},
+      {.name = "panels_long_row",
+       .input = {1, 20, 3000},
+       .filters = 40,
+       .kernel = {9},
+       .padding = {4},
+       .dilation = {3},
+       .chosen = "panels"},
+      {.name = "panels_transposed_2x2",
+       .input = {2, 300, 9, 13},
+       .filters = 30,
+       .kernel = {2, 2},
+       .stride = {2},
+       .transposed = true,
+       .chosen = "panels"},
+      {.name = "panels_transposed_4x4",
+       .input = {1, 150, 8, 8},
+       .filters = 64,
+       .kernel = {4, 4},
+       .padding = {1},
+       .stride = {2},
+       .transposed = true,
+       .chosen = "panels"},
+      {.name = "panels_transposed_uneven_phases",
+       .input = {2, 70, 11, 9},
+       .filters = 26,
+       .kernel = {3, 5},
+       .padding = {1, 2},
+       .stride = {2, 3},
+       .transposed = true,
+       .groups = 2,
+       .chosen = "panels"},
+      {.name = "panels_transposed_with_gaps",
+       .input = {1, 40, 10, 12},
+       .filters = 20,
+       .kernel = {2, 2},
+       .stride = {3, 4},
+       .transposed = true,
+       .chosen = "panels"},
+      {.name = "panels_transposed_row_of_eight_phases",
+       .input = {1, 100, 75},
+       .filters = 40,
+       .kernel = {16},
+       .padding = {4},
+       .stride = {8},
+       .transposed = true,
+       .chosen = "panels"},
+      {.name = "panels_transposed_three_axes",
+       .input = {1, 64, 5, 6, 7},
+       .filters = 24,
+       .kernel = {2, 2, 2},
+       .stride = {2},
+       .transposed = true,
+       .chosen = "panels"},
   };
   return cases;
 }

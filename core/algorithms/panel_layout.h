@@ -1,0 +1,159 @@
+// How kPanels cuts a convolution: into phases, blocks of depth, boxes of outputs and tasks. Follows
+// from the problem alone.
+#ifndef CONVSERVE_CORE_ALGORITHMS_PANEL_LAYOUT_H_
+#define CONVSERVE_CORE_ALGORITHMS_PANEL_LAYOUT_H_
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/algorithms/border.h"
+#include "core/algorithms/patches.h"
+#include "core/algorithms/window.h"
+#include "core/geometry.h"
+#include "core/kernels/panel_kernel.h"
+#include "core/problem.h"
+
+namespace convserve {
+
+// Elements of a task's packed weights, of all phases and one block of depth; of the windows of its
+// box; of its packed patches, one strip at least; of its totals. What a task works with at a time
+// stays in the L2 cache.
+inline constexpr std::int64_t kPanelWeights = 56 * 1024;
+inline constexpr std::int64_t kPanelWindows = 64 * 1024;
+inline constexpr std::int64_t kPanelStrips = 32 * 1024;
+inline constexpr std::int64_t kPanelSums = 160 * 1024;
+static_assert(kPanelStrips >= kDepthBlock * kMaxStrip);
+// Rows of weights that are packed at a time where all patches are packed before: they stay in the
+// L1 cache.
+inline constexpr std::int64_t kRowsAtOnce = 24;
+
+// Outputs of a phase: columns are numbered image by image, x fastest.
+struct Box {
+  std::int64_t image = 0;
+  std::int64_t images = 1;
+  std::array<std::int64_t, 3> origin = {};
+  std::array<std::int64_t, 3> extent = {};
+
+  std::int64_t columns() const { return images * extent[0] * extent[1] * extent[2]; }
+
+  // The part that a phase with so many outputs has.
+  Box Cut(const std::array<Phase, 3>& phases) const {
+    Box cut = *this;
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      cut.extent[axis] =
+          std::clamp<std::int64_t>(phases[axis].outputs - origin[axis], 0, extent[axis]);
+    }
+    return cut;
+  }
+
+  // Columns that lie side by side in a tensor of such sizes, and such steps from one output to the
+  // next.
+  template <typename Size, typename Step>
+  std::int64_t Together(Size size, Step step) const {
+    std::int64_t columns = 1;
+    for (std::size_t axis = 3; axis-- > 0 && step(axis) == 1;) {
+      columns *= extent[axis];
+      if (extent[axis] != size(axis)) break;
+    }
+    return columns;
+  }
+
+  struct Position {
+    std::int64_t image;
+    std::array<std::int64_t, 3> q;  // within the box
+  };
+  Position At(std::int64_t column) const {
+    const std::int64_t row = column / extent[2];
+    const std::int64_t plane = row / extent[1];
+    return {plane / extent[0], {plane % extent[0], row % extent[1], column % extent[2]}};
+  }
+
+  // Calls body(column, length) for the pieces of columns [first, first + count) between multiples
+  // of `together`.
+  template <typename Body>
+  static void ForEachPiece(std::int64_t first, std::int64_t count, std::int64_t together,
+                           Body body) {
+    for (std::int64_t column = first; column < first + count;) {
+      const std::int64_t length = std::min(together - column % together, first + count - column);
+      body(column, length);
+      column += length;
+    }
+  }
+};
+
+struct PanelPhase {
+  Patches patches;
+  std::int64_t taps = 0;
+  std::int64_t first_tap = 0;   // among those of all phases
+  bool shares_patches = false;  // with the phase before it
+  bool shares_row = false;      // lies in the same rows of the output as the phase before it
+  std::vector<std::int32_t> offsets =
+      {};  // of the rows of a block of depth, in the window or the input
+};
+
+class PanelLayout {
+ public:
+  // Of the phases with taps; `patches` has the operands.
+  PanelLayout(const Problem& problem, const Geometry& g, const Patches& operands);
+  PanelLayout(const PanelLayout&) = delete;  // the window refers to it
+  PanelLayout& operator=(const PanelLayout&) = delete;
+
+  // Why the layout is no good; empty when it is.
+  std::string Refusal() const { return refusal_; }
+
+  const std::vector<PanelPhase>& phases() const { return phases_; }
+  // Whether every row of outputs, along x, is in some phase.
+  bool covers_rows() const { return covers_rows_; }
+  std::int64_t taps() const { return taps_; }          // of all phases
+  std::int64_t channels() const { return channels_; }  // of a block of depth
+  const Patches& all() const { return *all_; }
+  // The window that all phases read; nothing where columns are elements of the input.
+  const std::optional<Window>& window() const { return window_; }
+  const Box& box() const { return box_; }      // the largest
+  std::int64_t rows() const { return rows_; }  // filters of a task
+  // Whether the columns of a task are so few that all of its patches are packed before its weights,
+  // a few rows at a time; else weights are before patches, strip by strip.
+  bool packs_rows() const { return packs_rows_; }
+  std::int64_t pitch() const { return pitch_; }  // from one row of totals to the next
+
+  std::int64_t tasks() const;
+  struct Task {
+    std::int64_t group, first_row, rows;
+    Box box;
+  };
+  Task TaskAt(std::int64_t index) const;
+
+ private:
+  void AddPhases(const Problem& problem, const Patches& operands);
+  bool ColumnsAreInputs() const;
+  bool ChooseTasks();
+  void SetRows(std::int64_t most);
+  void SetBox(std::int64_t most);
+  std::int64_t WindowSize() const;
+  std::int64_t WantedTasks() const;
+  std::int64_t PatchesSize() const;
+  void SetOffsets();
+
+  const Geometry& g_;
+  const std::int64_t products_;
+  std::string refusal_;
+  std::vector<PanelPhase> phases_;
+  std::optional<Patches> all_;               // one stretch of taps that holds those of all phases
+  std::array<std::int64_t, 3> extent_ = {};  // outputs of the phases at most
+  bool covers_rows_ = true;
+  std::int64_t taps_ = 0;
+  std::int64_t channels_ = 0;
+  std::optional<Window> window_;
+  Box box_;
+  std::int64_t rows_ = 0;
+  bool packs_rows_ = false;
+  std::int64_t pitch_ = 0;
+};
+
+}  // namespace convserve
+
+#endif  // CONVSERVE_CORE_ALGORITHMS_PANEL_LAYOUT_H_

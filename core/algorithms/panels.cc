@@ -1,0 +1,397 @@
+// Convolution as a matrix product of packed panels, for both operations.
+//
+//   output [filters x columns] = weights [filters x depth] * patches [depth x columns]
+//
+// per phase (core/phases.h) and group. A task has some filters of all phases, for a box of outputs
+// (core/algorithms/panel_layout.h). Block by block of depth it packs its weights into panels and
+// copies the part of the input that the box meets into a window (core/algorithms/window.h); both
+// stay in the L2 cache. Strip by strip of columns it then packs patches from the window into the
+// L1 cache, for all of its filters. Other tasks pack some of it again, which costs little beside
+// the products that each of them makes, and no memory.
+//
+// A block of depth is as many whole channels as hold kDepthBlock products at most; each block's sum
+// starts at zero and is then added to the total. That fixed order gives the same bits for any
+// number of threads, box or instruction set.
+//
+// Totals are kept in the thread's scratch; complete ones go where they belong
+// (core/algorithms/panel_output.h).
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "core/algorithms/algorithm.h"
+#include "core/algorithms/border.h"
+#include "core/algorithms/panel_layout.h"
+#include "core/algorithms/panel_output.h"
+#include "core/algorithms/tasks.h"
+#include "core/algorithms/totals.h"
+#include "core/geometry.h"
+#include "core/kernels/panel_kernel.h"
+#include "core/scratch.h"
+#include "fmt/format.h"
+
+namespace convserve {
+namespace {
+
+// Fewer read a packed strip too seldom.
+constexpr std::int64_t kLeastFilters = 12;
+// Products of an output at least: with fewer a strip is packed for too little.
+constexpr std::int64_t kLeastDepth = 8;
+// Taps of a kernel at most.
+constexpr std::int64_t kMostTaps = 16 * 1024;
+
+// What a thread works in.
+struct PanelScratch {
+  float* weights = reinterpret_cast<float*>(ThreadScratch());
+  float* windows = weights + kPanelWeights + kPanelSlack;
+  float* strip = windows + kPanelWindows;
+  float* sums = strip + kPanelStrips;
+
+  static constexpr std::int64_t kSize =
+      kPanelWeights + kPanelSlack + kPanelWindows + kPanelStrips + kPanelSums;
+};
+static_assert(PanelScratch::kSize * std::int64_t{sizeof(float)} <= kScratchBytes);
+
+class Panels {
+ public:
+  explicit Panels(const Run& run)
+      : run_(run),
+        g_(Geometry::Joined(run.problem)),
+        layout_(run.problem, g_,
+                {g_, run.problem.padding_mode(), {}, run.operands.input, run.operands.weight}),
+        totals_(run, g_),
+        output_(run, g_, layout_, totals_.bias()) {}
+
+  absl::Status Compute() {
+    if (!layout_.covers_rows()) totals_.FillWithBias();
+    if (!layout_.phases().empty()) {
+      SetTaps();
+      ForEachTask(layout_.tasks(), run_.stop,
+                  [&](std::int64_t index) { RunTask(layout_.TaskAt(index)); });
+      Repair();
+    }
+    return StatusAfter(run_.stop);
+  }
+
+ private:
+  using Task = PanelLayout::Task;
+  // Channels of a block of depth.
+  struct Channels {
+    std::int64_t first, count;
+  };
+
+  bool stopped() const { return run_.stop.stop_requested(); }
+
+  // Where the weights of a channel go in panels of all phases.
+  void SetTaps() {
+    const auto& phases = layout_.phases();
+    in_order_ = WeightsInOrder(run_.problem, phases.front().patches, DataType::kFloat32);
+    if (in_order_) {  // a block of them is one run
+      for (std::int64_t k = 0; k < layout_.channels() * layout_.taps(); ++k) {
+        taps_.push_back({k, k, 0});
+      }
+      return;
+    }
+    for (const PanelPhase& phase : phases) {
+      const std::int64_t first = phase.first_tap * layout_.channels();
+      for (const std::int64_t from : TapOffsets(phase.patches)) {
+        taps_.push_back(
+            {from, first + static_cast<std::int64_t>(taps_.size()) - phase.first_tap, phase.taps});
+      }
+    }
+    std::sort(taps_.begin(), taps_.end(),
+              [](const PanelTap& a, const PanelTap& b) { return a.from < b.from; });
+  }
+
+  void RunTask(const Task& task) const {
+    const auto& phases = layout_.phases();
+    const PanelScratch scratch;
+    std::vector<WindowCopy> copies;
+    if (layout_.window()) copies = Copies(task);
+    for (std::int64_t c = 0; c < g_.channels; c += layout_.channels()) {
+      if (stopped()) return;
+      const Channels channels{c, std::min(layout_.channels(), g_.channels - c)};
+      if (layout_.window()) CopyWindows(task, channels, copies, scratch.windows);
+      if (layout_.packs_rows()) {
+        AddRows(task, channels, scratch);
+      } else {
+        AddColumns(task, channels, scratch);
+      }
+    }
+    std::vector<const float*> totals_of_phases;
+    for (std::size_t first = 0; first < phases.size() && !stopped();) {
+      std::size_t last = first + 1;
+      while (last < phases.size() && phases[last].shares_row) ++last;
+      totals_of_phases.clear();
+      for (std::size_t i = first; i < last; ++i) totals_of_phases.push_back(SumsOf(i, scratch));
+      output_.Store(task, first, totals_of_phases);
+      first = last;
+    }
+  }
+
+  const float* WeightsAt(const Task& task, std::int64_t channel) const {
+    return run_.operands.weight.As<float>() + g_.weight.offset + task.group * g_.weight.group +
+           task.first_row * g_.weight.filter + channel * g_.weight.channel;
+  }
+
+  void PackWeights(const Task& task, const Channels& channels, float* out) const {
+    std::span<const PanelTap> taps = taps_;
+    if (in_order_) taps = taps.first(static_cast<std::size_t>(channels.count * layout_.taps()));
+    kernels_.pack_weights({.from = WeightsAt(task, channels.first),
+                           .rows = task.rows,
+                           .row_stride = g_.weight.filter,
+                           .channels = in_order_ ? 1 : channels.count,
+                           .channel_stride = g_.weight.channel,
+                           .taps = taps,
+                           .in_order = in_order_,
+                           .out = out,
+                           .panel_depth = layout_.channels() * layout_.taps()});
+  }
+
+  // What copying a channel takes, for every plane of the box.
+  std::vector<WindowCopy> Copies(const Task& task) const {
+    const Box box = task.box.Cut(layout_.all().phases);
+    std::vector<WindowCopy> copies;
+    for (std::int64_t z = 0; z < box.extent[0]; ++z) {
+      copies.push_back(layout_.window()->Copies({box.origin[0] + z, box.origin[1], box.origin[2]},
+                                                {box.extent[1], box.extent[2]}));
+    }
+    return copies;
+  }
+
+  // [image and z][channel][window]
+  void CopyWindows(const Task& task, const Channels& channels,
+                   const std::vector<WindowCopy>& copies, float* out) const {
+    // Rows of different channels are too far apart for the processor to foresee them.
+    constexpr std::int64_t kAhead = 4;
+    for (std::int64_t n = 0; n < task.box.images; ++n) {
+      for (const WindowCopy& copy : copies) {
+        const float* input = run_.operands.input.As<float>() +
+                             (task.box.image + n) * g_.input.batch + task.group * g_.input.group +
+                             channels.first * g_.input.channel;
+        for (std::int64_t c = 0; c < channels.count; ++c, input += g_.input.channel) {
+          if (c + kAhead < channels.count) copy.Prefetch(input + kAhead * g_.input.channel);
+          if (channels.first == 0) copy.FillPadding(out);  // stays in its place
+          copy.CopyChannel(input, out);
+          out += layout_.window()->channel_size();
+        }
+        out += (layout_.channels() - channels.count) * layout_.window()->channel_size();
+      }
+    }
+  }
+
+  float* SumsOf(std::size_t phase, const PanelScratch& scratch) const {
+    return scratch.sums + static_cast<std::int64_t>(phase) * layout_.rows() * layout_.pitch();
+  }
+
+  // Calls body(first, last) for phases [first, last) that share their patches.
+  template <typename Body>
+  void ForEachPatches(Body body) const {
+    const auto& phases = layout_.phases();
+    for (std::size_t first = 0; first < phases.size();) {
+      std::size_t last = first + 1;
+      while (last < phases.size() && phases[last].shares_patches) ++last;
+      body(first, last);
+      first = last;
+    }
+  }
+
+  // Adds channels to all totals: weights are packed once, patches strip by strip.
+  void AddColumns(const Task& task, const Channels& channels, const PanelScratch& scratch) const {
+    PackWeights(task, channels, scratch.weights);
+    ForEachPatches([&](std::size_t first, std::size_t last) {
+      const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
+      for (std::int64_t column = 0; column < box.columns(); column += kernels_.strip) {
+        if (stopped()) return;
+        PackStrip(task, box, column, first, channels, scratch.windows, scratch.strip);
+        for (std::size_t i = first; i < last; ++i) {
+          AddProduct(task, box, column, i, channels, scratch,
+                     {.b = scratch.strip,
+                      .fetch = i == 0 ? Next(task, box, column, channels) : PanelFetch{}});
+        }
+      }
+    });
+  }
+
+  // The same for few columns: patches are packed once, weights a few rows at a time.
+  void AddRows(const Task& task, const Channels& channels, const PanelScratch& scratch) const {
+    float* strip = scratch.strip;
+    ForEachPatches([&](std::size_t first, std::size_t /*last*/) {
+      const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
+      for (std::int64_t column = 0; column < box.columns(); column += kernels_.strip) {
+        PackStrip(task, box, column, first, channels, scratch.windows, strip);
+        strip += channels.count * layout_.phases()[first].taps * kernels_.strip;
+      }
+    });
+    Task rows = task;
+    for (; rows.first_row < task.first_row + task.rows; rows.first_row += kRowsAtOnce) {
+      if (stopped()) return;
+      const std::int64_t left = task.first_row + task.rows - rows.first_row;
+      rows.rows = std::min(kRowsAtOnce, left);
+      PackWeights(rows, channels, scratch.weights);
+      // The rows after these.
+      PanelFetch fetch;
+      if (left > kRowsAtOnce && run_.problem.operation() == Operation::kConv) {
+        fetch = {WeightsAt(task, channels.first) +
+                     (rows.first_row + kRowsAtOnce - task.first_row) * g_.weight.filter,
+                 std::min(kRowsAtOnce, left - kRowsAtOnce), g_.weight.filter,
+                 channels.count * g_.weight.channel};
+      }
+      PanelScratch part = scratch;
+      part.sums += (rows.first_row - task.first_row) * layout_.pitch();
+      strip = scratch.strip;
+      ForEachPatches([&](std::size_t first, std::size_t last) {
+        const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
+        for (std::int64_t column = 0; column < box.columns(); column += kernels_.strip) {
+          for (std::size_t i = first; i < last; ++i) {
+            AddProduct(rows, box, column, i, channels, part,
+                       {.b = strip, .fetch = std::exchange(fetch, {})});
+          }
+          strip += channels.count * layout_.phases()[first].taps * kernels_.strip;
+        }
+      });
+    }
+  }
+
+  // Adds the product of the packed weights with a strip to the totals of a phase.
+  void AddProduct(const Task& task, const Box& box, std::int64_t column, std::size_t index,
+                  const Channels& channels, const PanelScratch& scratch,
+                  PanelProduct product) const {
+    const PanelPhase& phase = layout_.phases()[index];
+    product.a = scratch.weights;
+    product.panel_depth = layout_.channels() * layout_.taps();
+    product.first_depth = layout_.channels() * phase.first_tap;
+    product.depth = channels.count * phase.taps;
+    product.rows = task.rows;
+    product.columns = std::min(kernels_.strip, box.columns() - column);
+    product.c = SumsOf(index, scratch) + column;
+    product.c_stride = layout_.pitch();
+    if (channels.first > 0) product.before = product.c;
+    product.before_stride = layout_.pitch();
+    if (channels.first + channels.count == g_.channels) {
+      product.bias = totals_.bias().data() + task.group * g_.filters + task.first_row;
+      if (output_.TakesStrip(phase, box, column, product.columns)) {
+        product.c = output_.At(task, phase, box, column);
+        product.c_stride = g_.output.channel;
+      }
+    }
+    kernels_.multiply(product);
+  }
+
+  // What is to be read next: where columns are inputs, the next strip, and the weights of the next
+  // block of depth, a part with every strip.
+  PanelFetch Next(const Task& task, const Box& box, std::int64_t column,
+                  const Channels& channels) const {
+    if (column == 0 || layout_.window()) {
+      const std::int64_t next = channels.first + channels.count;
+      if (next >= g_.channels) return {};
+      const std::int64_t count = std::min(layout_.channels(), g_.channels - next);
+      const float* const from = WeightsAt(task, next);
+      const PanelFetch all =
+          run_.problem.operation() == Operation::kConv
+              ? PanelFetch{from, task.rows, g_.weight.filter, count * g_.weight.channel}
+              : PanelFetch{from, count, g_.weight.channel, task.rows * g_.weight.filter};
+      return all.Part(column / kernels_.strip, CeilDivide(box.columns(), kernels_.strip));
+    }
+    if (column + 2 * kernels_.strip > box.columns()) return {};
+    return {InputAt(task, box, column + kernels_.strip, channels), channels.count, g_.input.channel,
+            kernels_.strip};
+  }
+
+  // The patches of phase `index` for the strip at `column`, to `out`.
+  void PackStrip(const Task& task, const Box& box, std::int64_t column, std::size_t index,
+                 const Channels& channels, const float* windows, float* out) const {
+    const PanelPhase& phase = layout_.phases()[index];
+    const std::int64_t columns = std::min(kernels_.strip, box.columns() - column);
+    const auto depth = static_cast<std::size_t>(channels.count * phase.taps);
+    std::array<StripRun, kMaxStrip> runs;
+    std::size_t count = 0;
+    StripPatches patches{.offsets = std::span(phase.offsets).first(depth), .out = out};
+    if (const std::optional<Window>& window = layout_.window()) {
+      patches.from = windows;
+      Box::ForEachPiece(column, columns, box.extent[2], [&](std::int64_t at, std::int64_t length) {
+        const auto [image, q] = box.At(at);
+        const std::int64_t plane = image * box.extent[0] + q[0];
+        runs[count++] = {
+            plane * layout_.channels() * window->channel_size() + q[1] * window->pitch() + q[2],
+            at - column, length};
+      });
+    } else {
+      patches.from = InputAt(task, box, column, channels);
+      const auto size = [&](std::size_t axis) { return g_.axes[axis].input; };
+      const std::int64_t together =
+          box.Together(size, [](std::size_t /*axis*/) { return std::int64_t{1}; });
+      Box::ForEachPiece(column, columns, together, [&](std::int64_t at, std::int64_t length) {
+        runs[count++] = {InputAt(task, box, at, channels) - patches.from, at - column, length};
+      });
+    }
+    patches.runs = std::span(runs).first(count);
+    kernels_.pack_patches(patches);
+  }
+
+  // The input at a column, where columns are inputs.
+  const float* InputAt(const Task& task, const Box& box, std::int64_t column,
+                       const Channels& channels) const {
+    const auto [image, q] = box.At(column);
+    const float* at = run_.operands.input.As<float>() + (box.image + image) * g_.input.batch +
+                      task.group * g_.input.group + channels.first * g_.input.channel;
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      at += (box.origin[axis] + q[axis]) * g_.input.spatial[axis];
+    }
+    return at;
+  }
+
+  // A weight that is not finite makes NaN of every output at which its tap is padded (0 * Inf). A
+  // tap that is padded anywhere along an axis is so at the first or the last output: those tell.
+  void Repair() const {
+    if (run_.problem.padding_mode() != PaddingMode::kZeros) return;
+    for (const PanelPhase& phase : layout_.phases()) {
+      if (stopped()) return;
+      const BorderRepair<float, float> repair(run_, g_, phase.patches, totals_.bias(),
+                                              layout_.channels() * phase.taps);
+      if (repair.Needed() && !totals_.CornersAreNumbers(phase.patches.phases)) repair.Compute();
+    }
+  }
+
+  const Run& run_;
+  const Geometry g_;
+  const PanelLayout layout_;
+  const Totals<float, float, float> totals_;
+  const PanelOutput output_;
+  const PanelTable& kernels_ = PanelKernels();
+  std::vector<PanelTap> taps_;
+  bool in_order_ = false;
+};
+
+std::string Refusal(const Problem& problem) {
+  const Geometry g = Geometry::Joined(problem);
+  if (!IsFloat32(problem)) return "types other than float32";
+  if (problem.tensor_layout() != TensorLayout::kChannelsFirst) return "channels last";
+  if (g.filters < kLeastFilters) {
+    return fmt::format("{} filters a group, fewer than {}", g.filters, kLeastFilters);
+  }
+  std::int64_t taps = 1;
+  for (const Axis& axis : g.axes) {
+    if (axis.kernel > kMostTaps / taps) return fmt::format("more than {} taps", kMostTaps);
+    taps *= axis.kernel;
+  }
+  if (g.channels * taps < kLeastDepth) {
+    return "too few products to an output";
+  }
+  return PanelLayout(problem, g, {g, problem.padding_mode(), {}, {}, {}}).Refusal();
+}
+
+std::int64_t WorkspaceBytes(const Problem& /*problem*/) { return 0; }
+
+absl::Status Compute(const Run& run) { return Panels(run).Compute(); }
+
+}  // namespace
+
+constexpr Algorithm kPanels = {"panels", Refusal, WorkspaceBytes, Compute};
+
+}  // namespace convserve
