@@ -21,7 +21,9 @@ sockaddr_in Loopback(int port) {
 }  // namespace
 
 HttpAnswer HttpAsk(const std::string& address, const std::string& path, const std::string& method) {
-  const sockaddr_in name = Loopback(std::atoi(address.substr(address.rfind(':') + 1).c_str()));
+  const std::size_t colon = address.rfind(':');
+  sockaddr_in name = Loopback(std::atoi(address.substr(colon + 1).c_str()));
+  (void)inet_pton(AF_INET, address.substr(0, colon).c_str(), &name.sin_addr);
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   HttpAnswer answer;
   if (connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof(name)) == 0) {
