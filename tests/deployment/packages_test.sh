@@ -4,7 +4,8 @@
 #   packages_test.sh BASE_TAR PACKAGES_DIR
 set -euo pipefail
 readonly base=$1 packages=$2
-readonly source=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
+source=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
+readonly source
 root=$(mktemp -d)
 server=
 finish() {
@@ -34,7 +35,7 @@ inside test -e /etc/systemd/system/multi-user.target.wants/convserve.service || 
 
 echo 'running the unit'"'"'s command with its environment file, as nobody'
 readonly unit=$root/lib/systemd/system/convserve.service
-readonly environment=$root$(sed -n 's/^EnvironmentFile=-//p' "$unit")
+environment=$root$(sed -n 's/^EnvironmentFile=-//p' "$unit")
 read -r -a command < <(sed -n 's/^ExecStart=//p' "$unit")
 mapfile -t settings < <(grep '^CONVSERVE_' "$environment")
 [[ " ${settings[*]} " == *' CONVSERVE_LISTEN=127.0.0.1:50051 '* ]] || die "no address in the environment file"

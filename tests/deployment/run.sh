@@ -18,4 +18,6 @@ step() {
 
 step 'A minimal Debian' tests/deployment/debian_base.sh $work/debian.tar
 step 'Debian packages' tests/deployment/packages_test.sh $work/debian.tar build/packages
+step 'Replicas behind load balancers' timeout 150 build/release/tests/replicas/replicas_test --gtest_brief=1
+step 'Containers' tests/deployment/with_engine.sh tests/deployment/containers.sh $work/debian.tar
 printf '\nAll deployment tests passed (%d s).\n' $SECONDS
