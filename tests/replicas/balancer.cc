@@ -39,8 +39,8 @@ std::string ByCall(const std::vector<BalancedReplica>& replicas) {
     ++templates;
     for (std::size_t i = 0; i < replicas.size(); ++i) {
       const std::string& metrics = replicas[i].metrics;
-      absl::StrAppend(&config, "  server replica", i + 1, " ", replicas[i].address,
-                      " check check-proto h1 port ", metrics.substr(metrics.rfind(':') + 1), "\n");
+      absl::StrAppend(&config, "  server replica", i + 1, " ", replicas[i].address, " check port ",
+                      metrics.substr(metrics.rfind(':') + 1), "\n");
     }
   }
   EXPECT_EQ(templates, 1);
