@@ -72,17 +72,23 @@ Admission::Admission(Limits limits, std::function<Clock::time_point()> now)
   computing_.reserve(static_cast<std::size_t>(limits_.slots + limits_.express_slots));
 }
 
+absl::Status Admission::Expect(Place& place) {
+  const std::lock_guard lock(mutex_);
+  const Clock::time_point now = now_();
+  std::int64_t coming = 0;
+  for (auto since = expected_.rbegin(); since != expected_.rend(); ++since) {
+    if (now - *since > kArrival || coming >= limits_.requests / 2) break;
+    ++coming;
+  }
+  if (absl::Status status = CheckPlaces(unanswered_ + coming); !status.ok()) return status;
+  place.expected_ = expected_.insert(expected_.end(), now);
+  return absl::OkStatus();
+}
+
 absl::Status Admission::Enter(Place& place, std::int64_t message_bytes) {
   const std::lock_guard lock(mutex_);
-  if (closed_) {
-    return Refuse(Refusal::kShuttingDown, absl::StatusCode::kUnavailable,
-                  "the server is shutting down");
-  }
-  if (unanswered_ >= limits_.requests) {
-    return Refuse(
-        Refusal::kTooManyRequests, absl::StatusCode::kResourceExhausted,
-        fmt::format("{} requests are in progress, as many as this server accepts", unanswered_));
-  }
+  Arrived(place);
+  if (absl::Status status = CheckPlaces(unanswered_); !status.ok()) return status;
   if (absl::Status status = CheckMemory({.message_bytes = message_bytes}); !status.ok()) {
     return status;
   }
@@ -161,10 +167,12 @@ void Admission::Answer(Place& place, std::int64_t bytes) {
 }
 
 void Admission::Leave(Place& place) {
-  if (!place.entered_) return;
+  if (!place.entered_ && !place.expected_) return;
   std::list<Waiter> told;
   {
     const std::lock_guard lock(mutex_);
+    Arrived(place);
+    if (!place.entered_) return;
     CountAnswer(place);
     LeaveSlot(place);
     Release(place, place.held_);
@@ -202,6 +210,25 @@ absl::Status Admission::Refuse(Refusal refusal, absl::StatusCode code, std::stri
   }
   ++refusals_[static_cast<std::size_t>(refusal)];
   return status;
+}
+
+absl::Status Admission::CheckPlaces(std::int64_t taken) {
+  if (closed_) {
+    return Refuse(Refusal::kShuttingDown, absl::StatusCode::kUnavailable,
+                  "the server is shutting down");
+  }
+  if (taken >= limits_.requests) {
+    return Refuse(
+        Refusal::kTooManyRequests, absl::StatusCode::kResourceExhausted,
+        fmt::format("{} requests are in progress, as many as this server accepts", taken));
+  }
+  return absl::OkStatus();
+}
+
+void Admission::Arrived(Place& place) {
+  if (!place.expected_) return;
+  expected_.erase(*place.expected_);
+  place.expected_.reset();
 }
 
 absl::Status Admission::CheckMemory(const Demand& demand) {

@@ -1,12 +1,13 @@
 // Who may compute now, who waits and in which order, who is turned away: a bound on requests, on
 // bytes and on computations at a time.
 //
-// A request takes a Place when it arrives; the bytes of its message, which are in memory already,
-// count from then on. Once its shapes have been checked, and before any tensor is allocated, it
-// states its Demand: the bytes of the message and the further bytes (output, workspace, decoded
-// tensors), which count from the moment when it may compute. All bytes together never exceed the
-// limit, and whoever was taken in can be served in the end: the messages of those that wait always
-// leave room for the largest of their further demands.
+// A request is expected from its first sign on; one that will find no place is refused then, before
+// anything is done for it. It takes a Place when it arrives; the bytes of its message, which are in
+// memory already, count from then on. Once its shapes have been checked, and before any tensor is
+// allocated, it states its Demand: the bytes of the message and the further bytes (output,
+// workspace, decoded tensors), which count from the moment when it may compute. All bytes together
+// never exceed the limit, and whoever was taken in can be served in the end: the messages of those
+// that wait always leave room for the largest of their further demands.
 //
 // Order. The waiting request with the earliest due time comes first:
 //
@@ -66,6 +67,7 @@ class Admission {
   static constexpr std::chrono::milliseconds kShort{5};
   static constexpr std::chrono::milliseconds kPatience{500};
   static constexpr int kStretch = 10;
+  static constexpr std::chrono::milliseconds kArrival{100};
   static constexpr std::chrono::milliseconds kMinRetryDelay{20};
   static constexpr std::chrono::milliseconds kMaxRetryDelay{10'000};
 
@@ -132,10 +134,16 @@ class Admission {
     std::int64_t held_ = 0;
     std::optional<std::chrono::nanoseconds> estimate_;
     Clock::time_point started_;
+    std::optional<std::list<Clock::time_point>::iterator> expected_;
   };
 
   // `now` is read under a lock.
   explicit Admission(Limits limits, std::function<Clock::time_point()> now = Clock::now);
+
+  // A request whose message is on its way: for kArrival it counts as if it had entered, so that no
+  // more are received than there is place for; those who dawdle hold up nobody. Or refuses, as
+  // Enter would.
+  absl::Status Expect(Place& place);
 
   // Takes a place for a request whose message has this many bytes, or refuses.
   absl::Status Enter(Place& place, std::int64_t message_bytes = 0);
@@ -172,6 +180,8 @@ class Admission {
   void Leave(Place& place);
 
   // All below need mutex_.
+  absl::Status CheckPlaces(std::int64_t taken);
+  void Arrived(Place& place);
   absl::Status Refuse(Refusal refusal, absl::StatusCode code, std::string message);
   absl::Status CheckMemory(const Demand& demand);
   absl::Status CheckDeadline(const Demand& demand, Clock::time_point due, Clock::time_point now);
@@ -194,6 +204,7 @@ class Admission {
   mutable std::mutex mutex_;
   std::condition_variable left_;
   bool closed_ = false;
+  std::list<Clock::time_point> expected_;  // since when
   std::int64_t places_ = 0;
   std::int64_t unanswered_ = 0;
   std::int64_t held_ = 0;      // messages of all, further bytes of those that were granted

@@ -11,9 +11,12 @@
 
 namespace convserve {
 
+// The method of calls whose method there is not.
+inline constexpr std::string_view kUnknownMethod = "unknown";
+
 // Valid while an observer is told of it and no longer.
 struct CallRecord {
-  std::string_view method;  // "Conv": one of the service's own names, never a caller's
+  std::string_view method;  // "Conv", one of the service's own names, or kUnknownMethod
   std::string_view request_id;
   std::string_view peer;
 

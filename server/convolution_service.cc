@@ -6,8 +6,11 @@
 #include <string>
 #include <utility>
 
+#include "convserve/v1/convolution.pb.h"
 #include "fmt/format.h"
+#include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/grpcpp.h"
+#include "grpcpp/impl/codegen/server_callback_handlers.h"
 #include "proto/status.h"
 #include "server/methods.h"
 #include "server/request_id.h"
@@ -54,28 +57,32 @@ Clock::time_point DeadlineOf(const grpc::CallbackServerContext& context) {
 
 }  // namespace
 
-// One call, from its arrival to OnDone:
+// One call, from its headers to OnDone:
 //
-//   Start, Prepare (gRPC thread) -> [waits for its turn] -> Run (an arena) -> Done
+//   constructor -> OnReadDone, Prepare (gRPC threads) -> [waits for its turn] -> Run (an arena) ->
+//   Done
 //
 // Each stage either passes the call on or calls Done, as the last thing it does with `this`: after
 // that the call may be gone at any moment. A long message moves Prepare to an arena; a tiny request
 // is run in the reaction.
 template <typename Method>
-class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
+class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
  public:
-  Call(ConvolutionService& service, grpc::CallbackServerContext* context,
-       grpc::ByteBuffer& received, grpc::ByteBuffer& sent)
-      : service_(service),
-        context_(*context),
-        received_(received),
-        sent_(sent),
-        received_bytes_(received.Length()),
-        id_(IdOf(*context)),
-        place_(service.admission_) {}
-
-  void Start() {
+  Call(ConvolutionService& service, grpc::CallbackServerContext* context)
+      : service_(service), context_(*context), id_(IdOf(*context)), place_(service.admission_) {
     for (CallObserver* observer : service_.observers_) observer->Started(Method::kName);
+    const absl::Status status = Guarded([&] { return service_.admission_.Expect(place_); });
+    if (status.ok()) {
+      StartRead(&received_);
+    } else {
+      Done(status);
+    }
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return Done(Missing());
+    arrival_ = Clock::now();
+    received_bytes_ = received_.Length();
     const bool fast = received_bytes_ <= kShortMessageBytes;
     const absl::Status status = Guarded([&] {
       absl::Status entered =
@@ -95,9 +102,6 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
   void OnDone() override { delete this; }
 
  private:
-  // OnDone does so little that another thread need not be woken for it.
-  bool InternalInlineable() override { return true; }
-
   void Prepare() {
     std::optional<Admission::Lane> lane;
     const absl::Status status = Guarded([&] {
@@ -192,7 +196,15 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
     request_.reset();
     received_.Clear();
     service_.admission_.Answer(place_, static_cast<std::int64_t>(sent_.Length()));
-    Finish(std::move(sent));
+    if (!sent.ok()) return Finish(std::move(sent));
+    StartWriteAndFinish(&sent_, {}, std::move(sent));
+  }
+
+  // No message came, or gRPC did not take it, tells the caller so itself, and does not tell us.
+  absl::Status Missing() const {
+    if (context_.IsCancelled() || stop_.stop_requested()) return Stopped();
+    return absl::InvalidArgumentError(
+        "expected one message, uncompressed and within the limit on its size, got none");
   }
 
   absl::Status Stopped() const {
@@ -221,11 +233,11 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
 
   ConvolutionService& service_;
   grpc::CallbackServerContext& context_;
-  grpc::ByteBuffer& received_;
-  grpc::ByteBuffer& sent_;
-  const std::size_t received_bytes_;
   const std::string id_;
-  const Clock::time_point arrival_ = Clock::now();
+  grpc::ByteBuffer received_;
+  grpc::ByteBuffer sent_;
+  std::size_t received_bytes_ = 0;
+  Clock::time_point arrival_ = Clock::now();  // of the headers, then of the message
   std::optional<Clock::time_point> computing_since_;
   std::stop_source stop_;
   std::optional<typename Method::Request> request_;
@@ -233,60 +245,89 @@ class ConvolutionService::Call final : public grpc::ServerUnaryReactor {
   Admission::Place place_;
 };
 
+// A call that ends as it begins.
+class ConvolutionService::RefusedCall final : public grpc::ServerGenericBidiReactor {
+ public:
+  explicit RefusedCall(absl::StatusCode code) {
+    Finish(grpc::Status(static_cast<grpc::StatusCode>(code), ""));
+  }
+
+  // Of a method that there is not.
+  RefusedCall(const ConvolutionService& service,
+              const grpc::GenericCallbackServerContext& context) {
+    constexpr std::size_t kShownBytes = 200;
+    const absl::Status status = absl::UnimplementedError(
+        fmt::format("no method {}", std::string_view(context.method()).substr(0, kShownBytes)));
+    const std::string id = IdOf(context);
+    const std::string peer = context.peer();
+    for (CallObserver* observer : service.observers_) {
+      observer->Started(kUnknownMethod);
+      observer->Finished(
+          {.method = kUnknownMethod, .request_id = id, .peer = peer, .status = status});
+    }
+    Finish(ToGrpc(status));
+  }
+
+  void OnDone() override { delete this; }
+};
+
+// What `create` returns; where memory does not suffice for it, a call that says so.
+template <typename Create>
+grpc::ServerGenericBidiReactor* ConvolutionService::Created(Create&& create) {
+  grpc::ServerGenericBidiReactor* reactor = nullptr;
+  const absl::Status status = Guarded([&] {
+    reactor = create();
+    return absl::OkStatus();
+  });
+  return reactor != nullptr ? reactor : new (std::nothrow) RefusedCall(status.code());
+}
+
+class ConvolutionService::OtherMethods final : public grpc::CallbackGenericService {
+ public:
+  explicit OtherMethods(const ConvolutionService& service) : service_(service) {}
+
+  grpc::ServerGenericBidiReactor* CreateReactor(
+      grpc::GenericCallbackServerContext* context) override {
+    return ConvolutionService::Created([&] { return new RefusedCall(service_, *context); });
+  }
+
+ private:
+  const ConvolutionService& service_;
+};
+
+// What code generated for a method that streams both ways does.
+template <typename Method>
+void ConvolutionService::Offer(int index) {
+  using grpc::internal::RpcMethod;
+  AddMethod(
+      new grpc::internal::RpcServiceMethod(Method::kPath, RpcMethod::BIDI_STREAMING, nullptr));
+  MarkMethodRawCallback(index,
+                        new grpc::internal::CallbackBidiHandler<grpc::ByteBuffer, grpc::ByteBuffer>(
+                            [this](grpc::CallbackServerContext* context) {
+                              return Created([&] { return new Call<Method>(*this, context); });
+                            }));
+}
+
 ConvolutionService::ConvolutionService(Options options)
     : handler_(std::move(options.handler)),
       observers_(std::move(options.observers)),
       admission_(options.admission),
       arena_(options.threads, /*reserved_for_masters=*/0),
-      express_(options.admission.express_slots, /*reserved_for_masters=*/0) {
+      express_(options.admission.express_slots, /*reserved_for_masters=*/0),
+      other_methods_(std::make_unique<OtherMethods>(*this)) {
   arena_.initialize();
   express_.initialize();
+  Offer<ConvMethod>(0);
+  Offer<ConvTransposeMethod>(1);
+  Offer<DescribeMethod>(2);
+  Offer<ExplainMethod>(3);
 }
 
 ConvolutionService::~ConvolutionService() = default;
 
-template <typename Method>
-grpc::ServerUnaryReactor* ConvolutionService::Serve(grpc::CallbackServerContext* context,
-                                                    const grpc::ByteBuffer* request,
-                                                    grpc::ByteBuffer* response) {
-  grpc::ServerUnaryReactor* reactor = nullptr;
-  const absl::Status status = Guarded([&] {
-    // gRPC made the request for this call alone, and lets go of it only after OnDone.
-    auto* call =
-        new Call<Method>(*this, context, const_cast<grpc::ByteBuffer&>(*request), *response);
-    reactor = call;
-    call->Start();
-    return absl::OkStatus();
-  });
-  if (reactor == nullptr) {
-    reactor = context->DefaultReactor();
-    reactor->Finish(grpc::Status(static_cast<grpc::StatusCode>(status.code()), "out of memory"));
-  }
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* ConvolutionService::Conv(grpc::CallbackServerContext* context,
-                                                   const grpc::ByteBuffer* request,
-                                                   grpc::ByteBuffer* response) {
-  return Serve<ConvMethod>(context, request, response);
-}
-
-grpc::ServerUnaryReactor* ConvolutionService::ConvTranspose(grpc::CallbackServerContext* context,
-                                                            const grpc::ByteBuffer* request,
-                                                            grpc::ByteBuffer* response) {
-  return Serve<ConvTransposeMethod>(context, request, response);
-}
-
-grpc::ServerUnaryReactor* ConvolutionService::Describe(grpc::CallbackServerContext* context,
-                                                       const grpc::ByteBuffer* request,
-                                                       grpc::ByteBuffer* response) {
-  return Serve<DescribeMethod>(context, request, response);
-}
-
-grpc::ServerUnaryReactor* ConvolutionService::Explain(grpc::CallbackServerContext* context,
-                                                      const grpc::ByteBuffer* request,
-                                                      grpc::ByteBuffer* response) {
-  return Serve<ExplainMethod>(context, request, response);
+void ConvolutionService::RegisterWith(grpc::ServerBuilder& builder) {
+  builder.RegisterService(this);
+  builder.RegisterCallbackGenericService(other_methods_.get());
 }
 
 bool ConvolutionService::Drain(std::chrono::steady_clock::time_point deadline) {

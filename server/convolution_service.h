@@ -6,6 +6,11 @@
 // What is a matter of microseconds, a Describe or a tiny convolution, is answered in the reaction.
 // The reactor of a call owns all of its state, finishes exactly once and ends in OnDone.
 //
+// A call is seen when its headers are there: one that finds no place is refused before its message
+// is read, so turning away a large request costs as little as turning away a small one. gRPC offers
+// that for streams alone: every method is served as a stream of one message each way, which is the
+// same on the wire. Calls of methods that do not exist are seen too, and counted.
+//
 // Messages arrive and leave as bytes (proto/raw_request.h, proto/raw_response.h): nothing is parsed
 // before this service says so, and a tensor is copied once, when its request has been admitted.
 #ifndef CONVSERVE_SERVER_CONVOLUTION_SERVICE_H_
@@ -15,23 +20,23 @@
 #include <memory>
 #include <vector>
 
-#include "convserve/v1/convolution.grpc.pb.h"
+#include "grpcpp/impl/service_type.h"
 #include "server/admission.h"
 #include "server/call_record.h"
 #include "server/compute_times.h"
 #include "server/handler.h"
 #include "tbb/task_arena.h"
 
+namespace grpc {
+class ServerBuilder;
+}
+
 namespace convserve {
 
-template <typename Base>
-using RawMethods = v1::ConvolutionService::WithRawCallbackMethod_Conv<
-    v1::ConvolutionService::WithRawCallbackMethod_ConvTranspose<
-        v1::ConvolutionService::WithRawCallbackMethod_Describe<
-            v1::ConvolutionService::WithRawCallbackMethod_Explain<Base>>>>;
-
-class ConvolutionService final : public RawMethods<v1::ConvolutionService::Service> {
+class ConvolutionService final : public grpc::Service {
  public:
+  static constexpr const char* kName = "convserve.v1.ConvolutionService";
+
   struct Options {
     Handler::Options handler;
     Admission::Limits admission;
@@ -45,18 +50,8 @@ class ConvolutionService final : public RawMethods<v1::ConvolutionService::Servi
   // Every call must have ended.
   ~ConvolutionService() override;
 
-  grpc::ServerUnaryReactor* Conv(grpc::CallbackServerContext* context,
-                                 const grpc::ByteBuffer* request,
-                                 grpc::ByteBuffer* response) override;
-  grpc::ServerUnaryReactor* ConvTranspose(grpc::CallbackServerContext* context,
-                                          const grpc::ByteBuffer* request,
-                                          grpc::ByteBuffer* response) override;
-  grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context,
-                                     const grpc::ByteBuffer* request,
-                                     grpc::ByteBuffer* response) override;
-  grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* context,
-                                    const grpc::ByteBuffer* request,
-                                    grpc::ByteBuffer* response) override;
+  // Has the server answer the calls of this service and of methods that there are not.
+  void RegisterWith(grpc::ServerBuilder& builder);
 
   // Refuses further requests, then waits for those accepted; false when some remain at `deadline`.
   bool Drain(std::chrono::steady_clock::time_point deadline);
@@ -66,10 +61,14 @@ class ConvolutionService final : public RawMethods<v1::ConvolutionService::Servi
  private:
   template <typename Method>
   class Call;
+  class RefusedCall;
+  class OtherMethods;
+
+  template <typename Create>
+  static grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Created(Create&& create);
 
   template <typename Method>
-  grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context,
-                                  const grpc::ByteBuffer* request, grpc::ByteBuffer* response);
+  void Offer(int index);
 
   const Handler handler_;
   const std::vector<CallObserver*> observers_;
@@ -77,6 +76,7 @@ class ConvolutionService final : public RawMethods<v1::ConvolutionService::Servi
   ComputeTimes times_;
   tbb::task_arena arena_;
   tbb::task_arena express_;
+  std::unique_ptr<OtherMethods> other_methods_;
 };
 
 }  // namespace convserve

@@ -30,6 +30,7 @@ struct TensorMethod {
 
 struct ConvMethod : TensorMethod {
   static constexpr std::string_view kName = "Conv";
+  static constexpr const char* kPath = "/convserve.v1.ConvolutionService/Conv";
   static absl::StatusOr<Request> Read(grpc::ByteBuffer& bytes) {
     return TensorMethod::Read(Operation::kConv, bytes);
   }
@@ -37,6 +38,7 @@ struct ConvMethod : TensorMethod {
 
 struct ConvTransposeMethod : TensorMethod {
   static constexpr std::string_view kName = "ConvTranspose";
+  static constexpr const char* kPath = "/convserve.v1.ConvolutionService/ConvTranspose";
   static absl::StatusOr<Request> Read(grpc::ByteBuffer& bytes) {
     return TensorMethod::Read(Operation::kConvTranspose, bytes);
   }
@@ -44,6 +46,7 @@ struct ConvTransposeMethod : TensorMethod {
 
 struct DescribeMethod {
   static constexpr std::string_view kName = "Describe";
+  static constexpr const char* kPath = "/convserve.v1.ConvolutionService/Describe";
   using Request = v1::DescribeRequest;
   using Result = v1::DescribeResponse;
   static constexpr bool kConvolves = false;
@@ -55,6 +58,7 @@ struct DescribeMethod {
 
 struct ExplainMethod {
   static constexpr std::string_view kName = "Explain";
+  static constexpr const char* kPath = "/convserve.v1.ConvolutionService/Explain";
   using Request = v1::ExplainRequest;
   using Result = v1::ExplainResponse;
   static constexpr bool kConvolves = false;

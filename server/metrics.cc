@@ -27,8 +27,8 @@ using prometheus::Counter;
 using prometheus::Family;
 using prometheus::Histogram;
 
-constexpr std::array<std::string_view, 4> kMethods = {"Conv", "ConvTranspose", "Describe",
-                                                      "Explain"};
+constexpr std::array<std::string_view, 5> kMethods = {"Conv", "ConvTranspose", "Describe",
+                                                      "Explain", kUnknownMethod};
 constexpr int kCodes = 17;
 
 // Reasons are constants of the program; should one ever not be, it cannot fill the memory.

@@ -263,7 +263,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& reque
 
   grpc::ServerBuilder builder;
   Configure(builder, options);
-  builder.RegisterService(&parts->service);
+  parts->service.RegisterWith(builder);
   parts->acceptor = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
       parts->security->credentials());
@@ -271,8 +271,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& reque
   if (parts->server == nullptr) return absl::InternalError("gRPC does not start");
   parts->OpenFrontDoor(*std::move(listening));
   if (metrics) parts->OpenOperatorPort(*std::move(metrics));
-  parts->server->GetHealthCheckService()->SetServingStatus(
-      v1::ConvolutionService::service_full_name(), true);
+  parts->server->GetHealthCheckService()->SetServingStatus(ConvolutionService::kName, true);
   parts->ready = true;
   parts->log->Write(Severity::kInfo, "serving",
                     {{"addresses", fmt::format("{}", fmt::join(parts->addresses, ","))},

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "gmock/gmock.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/server/certificates.h"
@@ -62,6 +63,52 @@ TEST_F(MetricsTest, CallsAreCountedByMethodAndCode) {
   EXPECT_EQ(Value("convserve_calls_finished_total{code=\"INVALID_ARGUMENT\",method=\"Conv\"}"), 1);
   EXPECT_EQ(Value("convserve_calls_finished_total{code=\"OK\",method=\"Explain\"}"), 0);
   EXPECT_EQ(Value("convserve_rejections_total{reason=\"INVALID_ARGUMENT\"}"), 1);
+}
+
+// A call that ends without having sent a message.
+grpc::StatusCode CallWithoutAMessage(const std::shared_ptr<grpc::Channel>& channel,
+                                     const std::string& path) {
+  grpc::GenericStub stub(channel);
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  const auto step = [&queue] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok);
+  };
+  const auto stream = stub.PrepareCall(&context, path, &queue);
+  stream->StartCall(nullptr);
+  step();
+  stream->WritesDone(nullptr);
+  step();
+  grpc::Status status;
+  stream->Finish(&status, nullptr);
+  step();
+  return status.error_code();
+}
+
+TEST_F(MetricsTest, CallsOfNoMethodAndWithoutAMessageAreCounted) {
+  const auto channel = ChannelTo(server_->addresses()[0]);
+  for (const char* path : {"/convserve.v1.ConvolutionService/Correlate", "/other.Service/Conv"}) {
+    EXPECT_EQ(CallWithoutAMessage(channel, path), grpc::StatusCode::UNIMPLEMENTED) << path;
+  }
+  EXPECT_EQ(Value("convserve_calls_finished_total{code=\"UNIMPLEMENTED\",method=\"unknown\"}"), 2);
+  EXPECT_EQ(CallWithoutAMessage(channel, "/convserve.v1.ConvolutionService/Conv"),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Value("convserve_calls_finished_total{code=\"INVALID_ARGUMENT\",method=\"Conv\"}"), 1);
+}
+
+TEST_F(MetricsTest, CallsWhoseMessageGrpcDoesNotTakeAreCounted) {
+  server_ = StartServer(
+      {.listen = {"127.0.0.1:0"}, .max_message_bytes = 64 << 10, .metrics_listen = "127.0.0.1:0"});
+  v1::ConvResponse response;
+  const absl::Status status =
+      Caller(ChannelTo(server_->addresses()[0])).Conv(SlowConv({.pictures = 64}), response);
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  while (Value("convserve_calls_finished_total{code=\"INVALID_ARGUMENT\",method=\"Conv\"}") +
+             Value("convserve_calls_finished_total{code=\"CANCELLED\",method=\"Conv\"}") !=
+         1) {
+  }
 }
 
 TEST_F(MetricsTest, BytesDurationsAndMultiplyAddsAreSummed) {
