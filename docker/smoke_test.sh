@@ -93,6 +93,18 @@ done
 expect 'version 1' "$(metric "$name-v1" convserve_memory_limit_bytes)" $((256 << 20))
 expect 'version 2' "$(metric "$name-v2" convserve_memory_limit_bytes)" $((384 << 20))
 
+echo 'under TLS convctl is the probe: with the settings of docker/kubernetes/tls'
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=convserve \
+  -addext subjectAltName=DNS:convserve -keyout "$scratch/tls.key" -out "$scratch/tls.crt" 2>/dev/null
+cp "$scratch/tls.crt" "$scratch/ca.crt"
+chmod a+r "$scratch/tls.key"
+tls=(--volume "$scratch:/tls:ro" --env CONVSERVE_TLS_CERT=/tls/tls.crt --env CONVSERVE_TLS_KEY=/tls/tls.key)
+serve "$name-tls" "${tls[@]}" --env CONVCTL_TLS_CA=/tls/ca.crt --env CONVCTL_TLS_SERVER_NAME=convserve
+wait_for_health "$name-tls"
+if docker run --rm --network "$name" "${hardened[@]}" "${tls[@]}" --env CONVSERVE_TLS_KEY=/tls/none "$image" --check &>/dev/null; then
+  die 'a server without its key started'
+fi
+
 echo 'a stop'
 start=$SECONDS
 docker stop --time 60 "$name" >/dev/null

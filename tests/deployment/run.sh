@@ -3,6 +3,10 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
 readonly work=build/deployment
+[[ $(id -u) == 0 ]] || {
+  echo 'run.sh: a fresh Debian and a Docker engine of its own need root' >&2
+  exit 1
+}
 
 # step WHAT COMMAND...
 step() {
@@ -16,6 +20,7 @@ step() {
   printf 'passed  %s (%d s)\n' "$what" $((SECONDS - start))
 }
 
+step 'Kubernetes manifests' tests/deployment/kubernetes_test.sh build/release/bin/convserve $work/kubernetes
 step 'A minimal Debian' tests/deployment/debian_base.sh $work/debian.tar
 step 'Debian packages' tests/deployment/packages_test.sh $work/debian.tar build/packages
 step 'Replicas behind load balancers' timeout 150 build/release/tests/replicas/replicas_test --gtest_brief=1
