@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <iterator>
 #include <mutex>
 
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
 #include "fmt/format.h"
 #include "proto/status.h"
 
@@ -13,11 +16,24 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::system_clock;
 
+// What gRPC says of a connection that ended under an answer which had begun: its own retries end
+// where an answer begins.
+bool BrokeOff(const absl::Status& status) {
+  if (status.code() == absl::StatusCode::kUnknown) return status.message() == "Stream removed";
+  if (status.code() != absl::StatusCode::kUnavailable) return false;
+  constexpr absl::string_view kTexts[] = {"Broken pipe", "Connection reset by peer",
+                                          "Socket closed", "keepalive watchdog timeout"};
+  return std::any_of(std::begin(kTexts), std::end(kTexts), [&](absl::string_view text) {
+    return absl::StrContains(status.message(), text);
+  });
+}
+
 }  // namespace
 
 Attempts::Attempts(const ClientOptions& options, const CallOptions& call)
     : wait_for_ready_(call.wait_for_ready),
       token_(options.security.token ? options.security.token() : ""),
+      pause_(options.initial_backoff),
       left_(std::clamp(options.max_attempts, 1, 5) - 1) {
   // Beyond a year the sum with the present could overflow.
   const milliseconds timeout =
@@ -32,8 +48,10 @@ void Attempts::SetUp(grpc::ClientContext& context) const {
 }
 
 std::optional<Attempts::TimePoint> Attempts::NextAfter(const absl::Status& status) {
-  if (status.code() != absl::StatusCode::kResourceExhausted || left_ == 0) return std::nullopt;
-  const std::optional<milliseconds> pause = RetryDelayOf(status);
+  if (left_ == 0) return std::nullopt;
+  std::optional<milliseconds> pause;
+  if (status.code() == absl::StatusCode::kResourceExhausted) pause = RetryDelayOf(status);
+  if (BrokeOff(status)) pause = pause_;
   const TimePoint now = system_clock::now();
   if (!pause || *pause < milliseconds(0) || *pause > deadline_ - now) return std::nullopt;
   --left_;

@@ -13,9 +13,10 @@
 
 namespace convserve {
 
-// gRPC itself repeats what fails with UNAVAILABLE. Left to us is a server that was busy and said
-// when to come back: what fails with RESOURCE_EXHAUSTED for any other reason (a message that is too
-// large, by the server's word or by gRPC's own) would fail again.
+// gRPC itself repeats what fails with UNAVAILABLE before an answer has begun. Left to us are
+// answers that broke off, and a server that was busy and said when to come back: what fails with
+// RESOURCE_EXHAUSTED for any other reason (a message that is too large, by the server's word or by
+// gRPC's own) would fail again.
 class Attempts {
  public:
   using TimePoint = std::chrono::system_clock::time_point;
@@ -25,15 +26,16 @@ class Attempts {
   // Prepares an attempt.
   void SetUp(grpc::ClientContext& context) const;
 
-  // When to make another attempt after one that ended like this: not before the server's hint, and
-  // only where the deadline and the number of attempts leave room for it. Nothing: the status is
-  // final.
+  // When to make another attempt after one that ended like this: not before the server's hint,
+  // after ClientOptions::initial_backoff where an answer broke off, and only where the deadline and
+  // the number of attempts leave room for it. Nothing: the status is final.
   std::optional<TimePoint> NextAfter(const absl::Status& status);
 
  private:
   TimePoint deadline_;
   bool wait_for_ready_;
   std::string token_;
+  std::chrono::milliseconds pause_;
   int left_;
 };
 

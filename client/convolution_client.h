@@ -9,9 +9,9 @@
 // made with the first call, kept alive, and made again when it breaks.
 //
 // Every call has a deadline. The operation is pure, so a call that fails with UNAVAILABLE is tried
-// again with growing, randomised pauses, and one that a busy server turned away (RESOURCE_EXHAUSTED
-// with a retry delay) after the delay that it asked for, until the call succeeds, the attempts are
-// used up, or the deadline comes.
+// again with growing, randomised pauses (also one whose answer broke off), and one that a busy
+// server turned away (RESOURCE_EXHAUSTED with a retry delay) after the delay that it asked for,
+// until the call succeeds, the attempts are used up, or the deadline comes.
 //
 // Errors
 //   INVALID_ARGUMENT     the server refused the request; ViolationsOf(status) lists the fields

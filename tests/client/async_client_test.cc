@@ -173,6 +173,20 @@ TEST_F(AsyncClient, GivesUpOnABusyServerAfterTheAttemptsItWasGiven) {
   EXPECT_EQ(server.calls(), 3);
 }
 
+// As gRPC reports a connection that ended after an answer had begun, when it makes no attempt itself.
+TEST_F(AsyncClient, AsksAgainForAnAnswerThatBrokeOff) {
+  FakeServer server([](int call, const v1::ConvRequest& request, v1::ConvResponse* response) {
+    if (call % 2 == 1) return grpc::Status(grpc::StatusCode::UNKNOWN, "Stream removed");
+    *response->mutable_output() = request.weight();
+    return grpc::Status::OK;
+  });
+  EXPECT_TRUE(ConvolutionClient(server.address()).ConvAsync(Large()).get().ok());
+  EXPECT_EQ(server.calls(), 2);
+  const ConvolutionClient once(server.address(), {.max_attempts = 1});
+  EXPECT_EQ(once.ConvAsync(Small()).get().status().code(), absl::StatusCode::kUnknown);
+  EXPECT_EQ(server.calls(), 3);
+}
+
 TEST_F(AsyncClient, AStopEndsThePauseBeforeAnotherAttempt) {
   FakeServer server(
       [](int, const v1::ConvRequest&, v1::ConvResponse*) { return Busy(seconds(30)); });
