@@ -48,6 +48,8 @@ extern const Algorithm kReference;
 extern const Algorithm kTiny;
 // Transposed convolutions of single positions, with weights read in place.
 extern const Algorithm kOuter;
+// 3x3 kernels of single channels, plane by plane.
+extern const Algorithm kDepthwise;
 // 3x3 kernels of many channels, with less than half the products.
 extern const Algorithm kWinograd;
 // Few filters a group, row by row: depthwise convolutions and image filters.

@@ -67,6 +67,7 @@ struct Box {
     std::array<std::int64_t, 3> q;  // within the box
   };
   Position At(std::int64_t column) const {
+    if (column < extent[2]) return {0, {0, 0, column}};
     const std::int64_t row = column / extent[2];
     const std::int64_t plane = row / extent[1];
     return {plane / extent[0], {plane % extent[0], row % extent[1], column % extent[2]}};

@@ -16,8 +16,9 @@ std::int64_t PanelOutput::Together(const PanelPhase& phase, const Box& box) cons
 
 bool PanelOutput::TakesStrip(const PanelPhase& phase, const Box& box, std::int64_t column,
                              std::int64_t columns) const {
+  if (columns < kernels_.strip) return false;
   const std::int64_t together = Together(phase, box);
-  return columns == kernels_.strip && column / together == (column + columns - 1) / together;
+  return column + columns <= together || column / together == (column + columns - 1) / together;
 }
 
 float* PanelOutput::At(const PanelLayout::Task& task, const PanelPhase& phase, const Box& box,

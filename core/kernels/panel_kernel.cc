@@ -173,11 +173,15 @@ void Multiply(const PanelProduct& product) {
   (std::make_integer_sequence<int, kMostRows>());
   const bool wide = product.columns > static_cast<std::int64_t>(hn::Lanes(D()));
   const float* a = product.a;
-  const std::int64_t panels = (product.rows + kMostRows - 1) / kMostRows;
-  std::int64_t panel = 0;
+  // All at once would wait for one another: a share with every panel.
+  PanelFetch fetch = product.fetch;
+  std::int64_t left_to_fetch = fetch.rows;
+  const std::int64_t share = (fetch.rows * kMostRows + product.rows - 1) / product.rows;
   ForEachPanel(product.rows, [&](std::int64_t row, std::int64_t height) {
-    // All at once would wait for one another.
-    Fetch(product.fetch.Part(panel++, panels));
+    fetch.rows = std::min(share, fetch.rows);
+    Fetch(fetch);
+    fetch.from += fetch.rows * fetch.stride;
+    fetch.rows = left_to_fetch -= fetch.rows;
     kFunctions[wide ? 1 : 0][static_cast<std::size_t>(height - 1)](
         product, a + product.first_depth * height, row);
     a += height * product.panel_depth;
