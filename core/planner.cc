@@ -12,7 +12,7 @@ namespace convserve {
 namespace {
 
 // In order of preference; the last one accepts every problem.
-constexpr std::array kAlgorithms = {&kTiny,   &kOuter,         &kDepthwise,
+constexpr std::array kAlgorithms = {&kTiny,   &kOuter,    &kScatter,      &kDepthwise,
                                     &kDirect, &kWinograd, &kChannelsLast, &kPanels,
                                     &kGemm,   &kReference};
 

@@ -48,6 +48,8 @@ extern const Algorithm kReference;
 extern const Algorithm kTiny;
 // Transposed convolutions of single positions, with weights read in place.
 extern const Algorithm kOuter;
+// Transposed convolutions of few filters: every tap's products, then added up.
+extern const Algorithm kScatter;
 // 3x3 kernels of single channels, plane by plane.
 extern const Algorithm kDepthwise;
 // 3x3 kernels of many channels, with less than half the products.
