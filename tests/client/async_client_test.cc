@@ -173,7 +173,8 @@ TEST_F(AsyncClient, GivesUpOnABusyServerAfterTheAttemptsItWasGiven) {
   EXPECT_EQ(server.calls(), 3);
 }
 
-// As gRPC reports a connection that ended after an answer had begun, when it makes no attempt itself.
+// As gRPC reports a connection that ended after an answer had begun, when it makes no attempt
+// itself.
 TEST_F(AsyncClient, AsksAgainForAnAnswerThatBrokeOff) {
   FakeServer server([](int call, const v1::ConvRequest& request, v1::ConvResponse* response) {
     if (call % 2 == 1) return grpc::Status(grpc::StatusCode::UNKNOWN, "Stream removed");
