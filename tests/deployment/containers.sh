@@ -20,13 +20,13 @@ timed() {
   "$@"
   printf '%s: %d s\n' "$what" $((SECONDS - start))
 }
-# The newest files of ccache, as an image.
+# The newest files of ccache, as an image; others may be writing to it (tar then says 1).
 import_ccache() {
   local folder
   folder=$(ccache --get-config cache_dir)
-  (cd "$folder" && find . -type f -printf '%T@ %s %P\n') | sort -rn |
+  (cd "$folder" && find . -type f -not -path './tmp/*' -not -name '*.tmp.*' -printf '%T@ %s %P\n') | sort -rn |
     awk -v most=$seed_bytes '{sum += $2} sum <= most {print $3}' |
-    tar -C "$folder" --ignore-failed-read -cf - -T - | docker import --message ccache - convserve-ccache
+    { tar -C "$folder" --ignore-failed-read -cf - -T - || (($? == 1)); } | docker import --message ccache - convserve-ccache
 }
 ask() { curl --silent --fail "http://127.0.0.1:9090/api/v1/$1"; }
 targets() { ask 'targets?state=active' | grep -o '"health":"up"' | grep -c . || true; }
