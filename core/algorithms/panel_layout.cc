@@ -63,7 +63,7 @@ PanelLayout::PanelLayout(const Problem& problem, const Geometry& g, const Patche
   if (channels_ * taps_ > kPanelWeights / kRowStep) {
     refusal_ = "too many taps";
   } else if (!ChooseTasks()) {
-    refusal_ = "taps too far apart";
+    refusal_ = "windows larger than patches";
   } else {
     SetOffsets();
   }
@@ -150,7 +150,16 @@ bool PanelLayout::ChooseTasks() {
   std::int64_t most = std::min(kMostColumns, kPanelSums / (rows_ * phases) - kSpare);
   SetBox(most);
   while (WindowSize() > kPanelWindows && most > kMaxStrip) SetBox(most = most * 3 / 4);
-  if (WindowSize() > kPanelWindows) return false;
+  // Of one image, as all that refuses: the choice, and with it the bits, are the same in a batch.
+  const std::int64_t columns = box_.extent[0] * box_.extent[1] * box_.extent[2];
+  if (window_) {
+    const std::int64_t size = window_->channel_size() * box_.extent[0];
+    if (size > kPanelWindows / channels_) return false;
+    // Windows that copy more than the patches have are no gain, nor are those of a single tap,
+    // which every task copies for itself, unless its columns are few.
+    if (size > columns * taps_ * 3 / 2 + 64) return false;
+    if (taps_ == 1 && columns > kColumnsOfRows) return false;
+  }
   packs_rows_ = box_.columns() <= kColumnsOfRows && PatchesSize() <= kPanelStrips &&
                 channels_ * taps_ * kRowsAtOnce <= kPanelWeights;
   const std::int64_t wanted = WantedTasks();
@@ -164,8 +173,7 @@ bool PanelLayout::ChooseTasks() {
   if (wanted > 1 && boxes == 1) blocks += blocks % 2;  // for two threads
   SetRows(std::min(rows_, std::max(CeilDivide(g_.filters, blocks), kFewRows)));
   pitch_ = OddLines(box_.columns() + kMaxStrip);
-  // Windows that copy more than the patches have are no gain.
-  return !window_ || WindowSize() / channels_ <= box_.columns() * taps_ * 3 / 2 + 64;
+  return true;
 }
 
 // Each of them copies its window again: not many for small problems.

@@ -375,6 +375,7 @@ std::string Refusal(const Problem& problem) {
   if (g.filters < kLeastFilters) {
     return fmt::format("{} filters a group, fewer than {}", g.filters, kLeastFilters);
   }
+  if (g.channels == 1) return "one channel";  // gemm reads its window in place
   std::int64_t taps = 1;
   for (const Axis& axis : g.axes) {
     if (axis.kernel > kMostTaps / taps) return fmt::format("more than {} taps", kMostTaps);

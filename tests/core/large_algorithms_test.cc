@@ -459,16 +459,30 @@ TEST(WinogradImages, ARowOfABatchHasTheBitsOfTheRowAlone) {
 TEST(Planner, ChoosesTheSameAlgorithmForAnyBatch) {
   for (const std::int64_t channels : {3, 16, 64, 200}) {
     for (std::int64_t size = 3; size < 40; size += 3) {
-      const auto name = [&](std::int64_t batch) {
-        const ProblemSpec spec = Case{
-            .name = "",
-            .input = {batch, channels, size, size},
-            .filters = 64,
-            .kernel = {3, 3},
-            .padding = {1}}.spec();
-        return MakePlan(*MakeProblem(spec))->algorithm_name();
-      };
-      EXPECT_EQ(name(1), name(7)) << channels << " channels, " << size;
+      for (const std::int64_t kernel : {1, 2, 3, 5}) {
+        for (const std::int64_t stride : {1, 2, 4}) {
+          for (const std::int64_t dilation : {1, 6}) {
+            for (const bool transposed : {false, true}) {
+              const auto name = [&](std::int64_t batch) {
+                const ProblemSpec spec = Case{.name = "",
+                                              .input = {batch, channels, size, size},
+                                              .filters = 64,
+                                              .kernel = {kernel, kernel},
+                                              .padding = {kernel / 2 * dilation},
+                                              .stride = {stride},
+                                              .dilation = {dilation},
+                                              .transposed = transposed}
+                                             .spec();
+                const auto problem = MakeProblem(spec);
+                if (!problem.ok()) return std::string("none");  // all is cropped
+                return std::string(MakePlan(*problem)->algorithm_name());
+              };
+              ASSERT_EQ(name(1), name(2));
+              ASSERT_EQ(name(1), name(70)) << channels << " channels, " << size;
+            }
+          }
+        }
+      }
     }
   }
 }
