@@ -24,10 +24,10 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kAddressSanitizer = true;
 #else
-constexpr bool kSanitized = false;
+constexpr bool kAddressSanitizer = false;
 #endif
 
 // A small request whose answer takes 800 MB.
@@ -40,15 +40,17 @@ v1::ConvTransposeRequest LargeAnswer() {
 }
 
 TEST(Hazard05, AnExceptionInAHandlerBecomesAStatusThatExplainsIt) {
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "it has the address space to itself and knows no limit on allocations";
+#endif
   // There is less memory than the server was told: allocating the answer throws.
   const std::string binary = CONVSERVE_BINARY_DIR "/bin/convserve";
-  const std::string limit = kSanitized ? "true" : "ulimit -v 700000";
+  const std::string limit = kAddressSanitizer ? "true" : "ulimit -v 700000";
   Child child(Program("/bin/sh"),
               {"-c", limit + " && exec " + binary +
                          " --listen 127.0.0.1:0 --max-message-bytes 1GiB --memory-limit 64GiB "
                          "--threads 2 --drain-wait 0"},
-              {"ASAN_OPTIONS=allocator_may_return_null=1:max_allocation_size_mb=500",
-               "TSAN_OPTIONS=allocator_may_return_null=1:max_allocation_size_mb=500"});
+              {"ASAN_OPTIONS=allocator_may_return_null=1:max_allocation_size_mb=500"});
   Caller caller(ChannelTo(child.ReadLine().substr(13)));
   v1::ConvTransposeResponse response;
   const absl::Status status = caller.ConvTranspose(LargeAnswer(), response);
