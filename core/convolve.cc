@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "core/algorithms/algorithm.h"
-#include "core/workspace.h"
+#include "core/aligned_buffer.h"
 #include "fmt/format.h"
 
 namespace convserve {
@@ -71,7 +71,7 @@ absl::Status Execute(const Plan& plan, const Operands& operands, std::span<std::
                      std::stop_token stop) {
   absl::Status status = CheckFit(plan, operands, output);
   if (!status.ok() || output.empty()) return status;
-  std::optional<Workspace> workspace;
+  std::optional<AlignedBuffer> workspace;
   if (plan.workspace_bytes() > 0) workspace.emplace(plan.workspace_bytes());
   return plan.algorithm().run({plan.problem(), operands, output,
                                workspace ? workspace->span() : std::span<std::byte>(),
