@@ -59,12 +59,12 @@ Clock::time_point DeadlineOf(const grpc::CallbackServerContext& context) {
 
 // One call, from its headers to OnDone:
 //
-//   constructor -> OnReadDone, Prepare (gRPC threads) -> [waits for its turn] -> Run (an arena) ->
-//   Done
+//   constructor -> OnReadDone, Prepare (gRPC threads) -> [waits for its turn] -> Run (our threads)
+//   -> Done
 //
 // Each stage either passes the call on or calls Done, as the last thing it does with `this`: after
-// that the call may be gone at any moment. A long message moves Prepare to an arena; a tiny request
-// is run in the reaction.
+// that the call may be gone at any moment. A long message moves Prepare to our threads; a tiny
+// request is run in the reaction.
 template <typename Method>
 class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
  public:
@@ -87,7 +87,7 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
     const absl::Status status = Guarded([&] {
       absl::Status entered =
           service_.admission_.Enter(place_, static_cast<std::int64_t>(received_bytes_));
-      if (entered.ok() && !fast) service_.express_.enqueue([this] { Prepare(); });
+      if (entered.ok() && !fast) service_.express_.Post([this] { Prepare(); });
       return entered;
     });
     if (!status.ok()) return Done(status);
@@ -140,9 +140,9 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
   void Go(Admission::Lane lane) {
     if (lane == Admission::Lane::kTiny) return Run(lane);
     const absl::Status status = Guarded([&] {
-      tbb::task_arena& arena =
-          lane == Admission::Lane::kExpress ? service_.express_ : service_.arena_;
-      arena.enqueue([this, lane] { Run(lane); });
+      WorkerThreads& threads =
+          lane == Admission::Lane::kExpress ? service_.express_ : service_.main_;
+      threads.Post([this, lane] { Run(lane); });
       return absl::OkStatus();
     });
     if (!status.ok()) Done(status);
@@ -159,11 +159,13 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
         status = answer.status();
         if (status.ok()) result.emplace(*std::move(answer));
       };
-      if (lane == Admission::Lane::kTiny) {
-        run();
-      } else {
+      if (lane == Admission::Lane::kMain) {
         // A thread that waits for its helpers must not take up another request meanwhile.
-        tbb::this_task_arena::isolate(run);
+        service_.arena_.execute([&] { tbb::this_task_arena::isolate(run); });
+      } else if (lane == Admission::Lane::kExpress) {
+        service_.alone_.execute(run);
+      } else {
+        run();
       }
       if (!status.ok()) return status;
       if (Method::kConvolves) service_.times_.Learn(work_->plan, Clock::now() - *computing_since_);
@@ -312,11 +314,11 @@ ConvolutionService::ConvolutionService(Options options)
     : handler_(std::move(options.handler)),
       observers_(std::move(options.observers)),
       admission_(options.admission),
-      arena_(options.threads, /*reserved_for_masters=*/0),
-      express_(options.admission.express_slots, /*reserved_for_masters=*/0),
+      arena_(options.threads),
+      alone_(options.admission.express_slots),
+      main_(options.admission.slots),
+      express_(options.admission.express_slots),
       other_methods_(std::make_unique<OtherMethods>(*this)) {
-  arena_.initialize();
-  express_.initialize();
   Offer<ConvMethod>(0);
   Offer<ConvTransposeMethod>(1);
   Offer<DescribeMethod>(2);

@@ -1,8 +1,8 @@
 // The edge to gRPC: threads, cancellation, deadlines, the one catch, and the crossing of statuses.
 //
 // Reactions run on gRPC's few threads. They check a request and hand it over; it is computed, in
-// its turn (server/admission.h), in one of two oneTBB arenas of this service: the large one, whose
-// threads help each other, or a small one for short requests while long ones hold the large one.
+// its turn (server/admission.h), on a thread of this service: one of the main ones, which oneTBB's
+// help, or one for short requests while long ones hold those.
 // What is a matter of microseconds, a Describe or a tiny convolution, is answered in the reaction.
 // The reactor of a call owns all of its state, finishes exactly once and ends in OnDone.
 //
@@ -25,6 +25,7 @@
 #include "server/call_record.h"
 #include "server/compute_times.h"
 #include "server/handler.h"
+#include "server/worker_threads.h"
 #include "tbb/task_arena.h"
 
 namespace grpc {
@@ -74,8 +75,10 @@ class ConvolutionService final : public grpc::Service {
   const std::vector<CallObserver*> observers_;
   Admission admission_;
   ComputeTimes times_;
-  tbb::task_arena arena_;
-  tbb::task_arena express_;
+  tbb::task_arena arena_;  // of the main threads and their helpers
+  tbb::task_arena alone_;  // of express threads, which nobody helps
+  WorkerThreads main_;
+  WorkerThreads express_;
   std::unique_ptr<OtherMethods> other_methods_;
 };
 

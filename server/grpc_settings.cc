@@ -64,6 +64,10 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
 
+  // A call that is not read gets 64 KiB through; one that is, a MiB more each round trip. The probe
+  // would let both have what the connection can carry, and most of a refused message with it.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+
   // It corrupts data in versions of gRPC that this may run with.
   builder.AddChannelArgument(GRPC_ARG_TCP_TX_ZEROCOPY_ENABLED, 0);
   builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, options.channelz ? 1 : 0);
