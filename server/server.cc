@@ -224,8 +224,8 @@ struct Server::Parts {
   Throttle refused_connections;
   std::atomic<bool> ready = false;
   std::unique_ptr<Security> security;
-  // More threads than processors are granted too; beside them the express thread, and oneTBB counts
-  // the caller's.
+  // More threads than processors are granted too. Requests begin on threads of the service's own
+  // (server/worker_threads.h), which oneTBB counts when they compute.
   const tbb::global_control parallelism;
   ConvolutionService service;
   std::vector<std::string> addresses;
