@@ -17,11 +17,12 @@
 #include "core/algorithms/patches.h"
 #include "core/convert.h"
 #include "core/geometry.h"
+#include "core/kernels/running_sum.h"
 #include "tbb/parallel_for.h"
 
 namespace convserve {
 
-// Products summed from zero before they join the total.
+// Products that are summed before they join the total, themselves in parts of kRunningSum.
 inline constexpr std::int64_t kDepthBlock = 256;
 
 // One bias an output channel in the type of the sums; zeros without a bias.
@@ -50,7 +51,7 @@ inline std::int64_t OutputOffset(const Geometry& g, const std::array<Phase, 3>& 
 template <typename Sum, typename Out>
 class BorderRepair {
  public:
-  // `depth_block` products are summed from zero before they join the total.
+  // `depth_block` products are summed before they join the total.
   BorderRepair(const Run& run, const Geometry& g, const Patches& patches,
                const std::vector<Sum>& bias, std::int64_t depth_block = kDepthBlock)
       : run_(run), g_(g), patches_(patches), bias_(bias), depth_block_(depth_block) {}
@@ -104,28 +105,35 @@ class BorderRepair {
     const std::int64_t input = batch * g_.input.batch + group * g_.input.group;
     const std::int64_t weight =
         g_.weight.offset + group * g_.weight.group + m % g_.filters * g_.weight.filter;
+    // Of all blocks, of the parts of a block, and of the products of a part.
     Sum total = 0;
+    Sum block = 0;
     Sum sum = 0;
-    std::int64_t k = 0;
+    std::int64_t blocks = 0;
+    std::int64_t parts = 0;
+    std::int64_t products = 0;  // of the block
+    const auto end_part = [&] {
+      block = parts++ == 0 ? sum : block + sum;
+      sum = 0;
+    };
+    const auto end_block = [&] {
+      if (products % kRunningSum != 0) end_part();
+      total = blocks++ == 0 ? block : total + block;
+      parts = products = 0;
+    };
     Index tap;
     for (std::int64_t c = 0; c < g_.channels; ++c) {
       for (tap[0] = 0; tap[0] < patches_.phases[0].taps; ++tap[0]) {
         for (tap[1] = 0; tap[1] < patches_.phases[1].taps; ++tap[1]) {
           for (tap[2] = 0; tap[2] < patches_.phases[2].taps; ++tap[2]) {
             sum = AddTap(input + c * g_.input.channel, weight + c * g_.weight.channel, q, tap, sum);
-            if (++k % depth_block_ == 0) {
-              total = k == depth_block_ ? sum : total + sum;
-              sum = 0;
-            }
+            if (++products % kRunningSum == 0) end_part();
+            if (products == depth_block_) end_block();
           }
         }
       }
     }
-    if (k < depth_block_) {
-      total = sum;
-    } else if (k % depth_block_ != 0) {
-      total += sum;
-    }
+    if (products > 0) end_block();
     auto* out = reinterpret_cast<Out*>(run_.output.data()) + batch * g_.output.batch +
                 m * g_.output.channel + OutputOffset(g_, patches_.phases, q);
     *out = RoundTo<Out>(total + bias_[static_cast<std::size_t>(m)]);

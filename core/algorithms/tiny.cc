@@ -6,10 +6,10 @@
 
 #include "absl/status/status.h"
 #include "core/algorithms/algorithm.h"
-#include "core/algorithms/border.h"
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/tiling.h"
 #include "core/geometry.h"
+#include "core/kernels/running_sum.h"
 #include "core/kernels/tiny_kernel.h"
 
 namespace convserve {
@@ -30,7 +30,7 @@ std::string Refusal(const Problem& problem) {
   std::int64_t depth = problem.input_channels() / problem.groups();
   for (const Axis& axis : problem.axes()) depth *= axis.kernel;
   const Axis& row = problem.axes().back();
-  if (depth > kDepthBlock || row.output > kMaxTinyRow || row.kernel > kMaxTinyTaps) {
+  if (depth > kRunningSum || row.output > kMaxTinyRow || row.kernel > kMaxTinyTaps) {
     return "too long";
   }
   return "";

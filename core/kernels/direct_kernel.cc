@@ -23,18 +23,29 @@ namespace HWY_NAMESPACE {
 // Rows of outputs computed at once.
 constexpr int kMostRows = 4;
 
+// The taps of a plane, in parts of kDirectSum at most: some whole rows, or some of one row.
+struct TapParts {
+  template <typename T>
+  explicit TapParts(const DirectTile<T>& tile)
+      : rows(static_cast<std::int64_t>(tile.tap_rows.size())),
+        columns(static_cast<std::int64_t>(tile.tap_columns.size())) {
+    const std::int64_t most = std::max<std::int64_t>(kDirectSum / columns, 1);
+    count = (rows + most - 1) / most;
+  }
+  std::int64_t FirstRow(std::int64_t part) const { return part * rows / count; }
+
+  std::int64_t rows, columns;
+  std::int64_t count;  // along the rows
+};
+
 // Outputs [row, row + kRows) x [column, column + kVectors vectors), with kRows at most the number
-// of tap rows. With kRows > 1 the tile shares rows.
+// of tap rows of a part. With kRows > 1 the tile shares rows.
 template <typename T, int kRows, int kVectors>
 class DirectBlock {
  public:
   static void Run(const DirectTile<T>& tile, std::int64_t row, std::int64_t column) {
     DirectBlock block(tile);
-    const T* from = tile.window + row * tile.pitch + column;
-    for (const std::int32_t plane : tile.planes) {
-      block.AddPlane(from + plane);
-      block.weights_ += tile.tap_rows.size() * tile.tap_columns.size();
-    }
+    block.AddPlanes(tile.window + row * tile.pitch + column);
     block.Store(row, column);
   }
 
@@ -43,14 +54,37 @@ class DirectBlock {
   using V = hn::Vec<D>;
 
   HWY_INLINE explicit DirectBlock(const DirectTile<T>& tile) : tile_(tile), weights_(tile.weights) {
-    HWY_UNROLL(4) for (int r = 0; r < kRows; ++r) {
-      HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) sums_[r][v] = hn::Zero(D());
-    }
+    earlier_.Start(sums_);
   }
 
-  HWY_INLINE void AddPlane(const T* HWY_RESTRICT from) {
-    const auto taps = static_cast<std::int64_t>(tile_.tap_rows.size());
-    const std::int32_t* tap_rows = tile_.tap_rows.data();
+  HWY_INLINE void AddPlanes(const T* from) {
+    const TapParts parts(tile_);
+    std::int64_t running = 0;
+    for (const std::int32_t plane : tile_.planes) {
+      for (std::int64_t part = 0; part < parts.count; ++part) {
+        const std::int64_t row = parts.FirstRow(part);
+        const std::int64_t rows = parts.FirstRow(part + 1) - row;
+        for (std::int64_t column = 0; column < parts.columns; column += kDirectSum) {
+          columns_ = std::min(kDirectSum, parts.columns - column);
+          if (running + rows * columns_ > kDirectSum) {
+            earlier_.Add(sums_, false);
+            earlier_.Start(sums_);
+            running = 0;
+          }
+          tap_columns_ = tile_.tap_columns.data() + column;
+          AddPart(from + plane, row, rows);
+          weights_ += columns_;
+          running += rows * columns_;
+        }
+        weights_ += (rows - 1) * parts.columns;
+      }
+    }
+    earlier_.Add(sums_, true);
+  }
+
+  // Adds `taps` rows of taps from row `first` on.
+  HWY_INLINE void AddPart(const T* HWY_RESTRICT from, std::int64_t first, std::int64_t taps) {
+    const std::int32_t* tap_rows = tile_.tap_rows.data() + first;
     if constexpr (kRows == 1) {
       for (std::int64_t i = 0; i < taps; ++i) AddRow<0, 1>(from + tap_rows[i], i);
     } else {
@@ -74,10 +108,9 @@ class DirectBlock {
     const D d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
     const auto taps = static_cast<std::int64_t>(tile_.tap_columns.size());
-    const std::int32_t* tap_columns = tile_.tap_columns.data();
     const T* weights = weights_ + i * taps;
-    for (std::int64_t j = 0; j < taps; ++j) {
-      const T* HWY_RESTRICT at = from + tap_columns[j];
+    for (std::int64_t j = 0; j < columns_; ++j) {
+      const T* HWY_RESTRICT at = from + tap_columns_[j];
       // The shorter side of the outer product stays in registers.
       if constexpr (kVectors <= kLast - kFirst) {
         V input[kVectors];
@@ -137,8 +170,11 @@ class DirectBlock {
   }
 
   const DirectTile<T>& tile_;
-  const T* weights_;  // of the plane
+  const T* weights_;  // of the part
+  const std::int32_t* tap_columns_ = nullptr;
+  std::int64_t columns_ = 0;
   V sums_[kRows][kVectors];
+  LongSum<kRows, kVectors, T> earlier_;
 };
 
 template <typename T, int kRows, int kVectors>
@@ -189,10 +225,9 @@ void RunDirect(const DirectTile<T>& tile) {
     return std::array{&RunRows<T, kRows + 1, VectorsFor(kRows + 1)>...};
   }
   (std::make_integer_sequence<int, kMostRows>());
+  const TapParts parts(tile);
   const std::int64_t most =
-      tile.SharesRows()
-          ? std::min<std::int64_t>(kMostRows, static_cast<std::int64_t>(tile.tap_rows.size()))
-          : 1;
+      tile.SharesRows() ? std::min<std::int64_t>(kMostRows, parts.rows / parts.count) : 1;
   const std::int64_t blocks = (tile.rows + most - 1) / most;
   std::int64_t row = 0;
   for (std::int64_t block = 0; block < blocks; ++block) {

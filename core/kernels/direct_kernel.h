@@ -4,8 +4,9 @@
 //   C[y][x] = (accumulate ? C[y][x] : 0) + bias + sum over plane p, tap row i, tap column j of
 //               weight[p][i][j] * window[planes[p] + rows[i] + columns[j] + y*pitch + x]
 //
-// The sum starts at zero, runs over (p, i, j) in order and fuses every multiply-add: each element
-// has the same bits on every instruction set, whatever the block it falls into.
+// The sum runs over (p, i, j) in order, from zero again before a part of a plane with which it
+// would be longer than kDirectSum products, and fuses every multiply-add: each element has the
+// same bits on every instruction set, whatever the block it falls into.
 #ifndef CONVSERVE_CORE_KERNELS_DIRECT_KERNEL_H_
 #define CONVSERVE_CORE_KERNELS_DIRECT_KERNEL_H_
 
@@ -13,6 +14,10 @@
 #include <span>
 
 namespace convserve {
+
+// Products of a running sum at most (core/kernels/running_sum.h): whole planes of 11x11 taps, as
+// rows of a plane that are cut apart share less of what is read.
+inline constexpr std::int64_t kDirectSum = 128;
 
 // Elements of a window that a vector may reach past the last one.
 inline constexpr std::int64_t kDirectSlack = 16;

@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "core/kernels/running_sum.h"
 #include "core/kernels/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -64,33 +65,36 @@ class Block {
     const D d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
     V sums[kRows][kVectors];
-    HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
-      HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) sums[i][v] = hn::Zero(d);
-    }
     RowsOfA<T, kRows> a(tile, place.row);
     const T* HWY_RESTRICT columns = tile.b + place.column;
-    for (std::int64_t k = 0; k < tile.depth; ++k) {
-      const T* HWY_RESTRICT b = columns + tile.offsets[k];
-      if constexpr (kVectors <= kRows) {
-        V column[kVectors];
-        HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) column[v] = hn::LoadU(d, b + v * lanes);
-        HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
-          const V weight = hn::Set(d, a.At(i));
-          HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
-            sums[i][v] = MulAdd(d, weight, column[v], sums[i][v]);
-          }
-        }
-      } else {
-        V weight[kRows];
-        HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) weight[i] = hn::Set(d, a.At(i));
-        HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
-          const V column = hn::LoadU(d, b + v * lanes);
+    LongSum<kRows, kVectors, T> earlier;
+    std::int64_t k = 0;
+    for (std::int64_t end = 0;;) {
+      earlier.Start(sums);
+      for (end = std::min(end + kRunningSum, tile.depth); k < end; ++k) {
+        const T* HWY_RESTRICT b = columns + tile.offsets[k];
+        if constexpr (kVectors <= kRows) {
+          V column[kVectors];
+          HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) column[v] = hn::LoadU(d, b + v * lanes);
           HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
-            sums[i][v] = MulAdd(d, weight[i], column, sums[i][v]);
+            const V weight = hn::Set(d, a.At(i));
+            HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
+              sums[i][v] = MulAdd(d, weight, column[v], sums[i][v]);
+            }
+          }
+        } else {
+          V weight[kRows];
+          HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) weight[i] = hn::Set(d, a.At(i));
+          HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
+            const V column = hn::LoadU(d, b + v * lanes);
+            HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
+              sums[i][v] = MulAdd(d, weight[i], column, sums[i][v]);
+            }
           }
         }
+        a.Next();
       }
-      a.Next();
+      if (earlier.Add(sums, end == tile.depth)) break;
     }
     const GemmSegment& segment = place.segments.front();
     if (tile.c_step != 1 || segment.first + segment.count < place.column + kVectors * lanes) {

@@ -2,8 +2,9 @@
 //
 //   C[i][j] = (accumulate ? C[i][j] : 0) + sum over k < depth of A[i][k] * B[k][j]   (+ bias[i])
 //
-// The sum starts at zero, runs over k in order and fuses every multiply-add, so each element has
-// the same bits on every instruction set, whatever the tile it falls into.
+// The sum runs over k in order, from zero again after every kRunningSum products, and fuses every
+// multiply-add, so each element has the same bits on every instruction set, whatever the tile it
+// falls into.
 #ifndef CONVSERVE_CORE_KERNELS_GEMM_KERNEL_H_
 #define CONVSERVE_CORE_KERNELS_GEMM_KERNEL_H_
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "core/kernels/running_sum.h"
 #include "core/kernels/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -50,19 +51,24 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
   const float* HWY_RESTRICT b = p.b;
   float* HWY_RESTRICT c = p.c + row * p.c_stride;
   V sums[kRows][kWidth];
-  HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
-    HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) sums[i][v] = hn::Zero(d);
-    hwy::Prefetch(c + i * p.c_stride);
-  }
-  for (std::int64_t k = 0; k < p.depth; ++k, a += kRows, b += kVectors * lanes) {
-    V column[kWidth];
-    HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) column[v] = hn::Load(d, b + v * lanes);
-    HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
-      const V weight = hn::Set(d, a[i]);
-      HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
-        sums[i][v] = MulAdd(d, weight, column[v], sums[i][v]);
+  HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) hwy::Prefetch(c + i * p.c_stride);
+  LongSum<kRows, kWidth, float> earlier;
+  for (std::int64_t left = p.depth;;) {
+    earlier.Start(sums);
+    for (std::int64_t k = std::min(left, kRunningSum); k > 0; --k) {
+      V column[kWidth];
+      HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) column[v] = hn::Load(d, b + v * lanes);
+      HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
+        const V weight = hn::Set(d, a[i]);
+        HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
+          sums[i][v] = MulAdd(d, weight, column[v], sums[i][v]);
+        }
       }
+      a += kRows;
+      b += kVectors * lanes;
     }
+    left -= kRunningSum;
+    if (earlier.Add(sums, left <= 0)) break;
   }
   if (p.before != nullptr) {
     const float* HWY_RESTRICT before = p.before + row * p.before_stride;
@@ -98,22 +104,25 @@ void MultiplyColumns(const PanelProduct& p, const PanelAt* panels) {
   const D d;
   V sums[kPanels][kColumns];
   const float* HWY_RESTRICT a[kPanels];
-  HWY_UNROLL(4) for (int i = 0; i < kPanels; ++i) {
-    a[i] = panels[i].a;
-    HWY_UNROLL(4) for (int j = 0; j < kColumns; ++j) sums[i][j] = hn::Zero(d);
-  }
+  HWY_UNROLL(4) for (int i = 0; i < kPanels; ++i) { a[i] = panels[i].a; }
   const float* HWY_RESTRICT b = p.b;
   const std::int64_t strip = Strip();
-  for (std::int64_t k = 0; k < p.depth; ++k, b += strip) {
-    V column[kColumns];
-    HWY_UNROLL(4) for (int j = 0; j < kColumns; ++j) column[j] = hn::Set(d, b[j]);
-    HWY_UNROLL(4) for (int i = 0; i < kPanels; ++i) {
-      const V rows = hn::LoadU(d, a[i]);  // and some of what follows them
-      a[i] += panels[i].height;
-      HWY_UNROLL(4) for (int j = 0; j < kColumns; ++j) {
-        sums[i][j] = MulAdd(d, rows, column[j], sums[i][j]);
+  LongSum<kPanels, kColumns, float> earlier;
+  for (std::int64_t left = p.depth;;) {
+    earlier.Start(sums);
+    for (std::int64_t k = std::min(left, kRunningSum); k > 0; --k, b += strip) {
+      V column[kColumns];
+      HWY_UNROLL(4) for (int j = 0; j < kColumns; ++j) column[j] = hn::Set(d, b[j]);
+      HWY_UNROLL(4) for (int i = 0; i < kPanels; ++i) {
+        const V rows = hn::LoadU(d, a[i]);  // and some of what follows them
+        a[i] += panels[i].height;
+        HWY_UNROLL(4) for (int j = 0; j < kColumns; ++j) {
+          sums[i][j] = MulAdd(d, rows, column[j], sums[i][j]);
+        }
       }
     }
+    left -= kRunningSum;
+    if (earlier.Add(sums, left <= 0)) break;
   }
   for (int i = 0; i < kPanels; ++i) {
     for (int j = 0; j < kColumns; ++j) {

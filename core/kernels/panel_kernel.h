@@ -4,8 +4,9 @@
 //
 // A comes in panels of a few rows each, B in strips of a few columns: [depth][rows of the panel]
 // and [depth][columns of the strip], so that the product reads both in order and every vector of B
-// is aligned. The sum starts at zero, runs over k in order and fuses every multiply-add: each
-// element has the same bits on every instruction set, whatever the panel it falls into.
+// is aligned. The sum runs over k in order, from zero again after every kRunningSum products, and
+// fuses every multiply-add: each element has the same bits on every instruction set, whatever the
+// panel it falls into.
 #ifndef CONVSERVE_CORE_KERNELS_PANEL_KERNEL_H_
 #define CONVSERVE_CORE_KERNELS_PANEL_KERNEL_H_
 

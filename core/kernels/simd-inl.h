@@ -79,6 +79,47 @@ HWY_INLINE V MulAdd(D /*d*/, V a, V b, V sum) {
 }
 #endif
 
+// The parts of sums that are too long for one running sum (core/kernels/running_sum.h).
+template <int kRows, int kVectors, typename T>
+class LongSum {
+ public:
+  using D = hn::ScalableTag<T>;
+  using V = hn::Vec<D>;
+
+  // Starts the next part.
+  static HWY_INLINE void Start(V (&sums)[kRows][kVectors]) {
+    HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
+      HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) sums[i][v] = hn::Zero(D());
+    }
+  }
+
+  // Adds the parts before to this one, and keeps the total unless this one is the `last`. Returns
+  // `last`.
+  HWY_INLINE bool Add(V (&sums)[kRows][kVectors], bool last) {
+    const D d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    if (any_) {
+      HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
+        HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
+          sums[i][v] = hn::Add(hn::Load(d, total_[i] + v * lanes), sums[i][v]);
+        }
+      }
+    }
+    if (last) return true;
+    HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
+      HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
+        hn::Store(sums[i][v], d, total_[i] + v * lanes);
+      }
+    }
+    any_ = true;
+    return false;
+  }
+
+ private:
+  bool any_ = false;
+  HWY_ALIGN T total_[kRows][kVectors * hn::MaxLanes(D())];
+};
+
 // Copies `count` elements, up to a vector of them, and touches nothing past them.
 template <std::size_t kLanes, typename T>
 HWY_INLINE void CopyFew(const T* HWY_RESTRICT from, std::int64_t count, T* HWY_RESTRICT to) {
