@@ -7,7 +7,7 @@ install(TARGETS convserve_generated convserve_proto convserve_client
 
 set(headers_dir ${CMAKE_INSTALL_INCLUDEDIR}/convserve)
 set(public_headers
-  aligned_buffer convolve data_type describe explain limits parameters planner problem solve tensor violation
+  aligned_buffer convolve data_type describe explain limits packed_weight parameters planner problem solve tensor violation
   xtensor_api)
 list(TRANSFORM public_headers PREPEND core/)
 list(TRANSFORM public_headers APPEND .h)

@@ -40,6 +40,10 @@ absl::Status CheckFit(const Plan& plan, const Operands& operands, std::span<std:
     violations.push_back({"output", fmt::format("expected {} bytes, got {}", problem.output_bytes(),
                                                 output.size())});
   }
+  if (operands.packed_weight != nullptr) {
+    std::string refusal = operands.packed_weight->RefusalFor(plan);
+    if (!refusal.empty()) violations.push_back({"packed_weight", std::move(refusal)});
+  }
   return violations.empty() ? absl::OkStatus() : InvalidArgument(violations);
 }
 
@@ -75,7 +79,33 @@ absl::Status Execute(const Plan& plan, const Operands& operands, std::span<std::
   if (plan.workspace_bytes() > 0) workspace.emplace(plan.workspace_bytes());
   return plan.algorithm().run({plan.problem(), operands, output,
                                workspace ? workspace->span() : std::span<std::byte>(),
-                               std::move(stop)});
+                               std::move(stop),
+                               operands.packed_weight != nullptr ? operands.packed_weight->bytes()
+                                                                 : std::span<const std::byte>()});
+}
+
+std::string PackedWeight::RefusalFor(const Plan& plan) const {
+  if (plan.problem() != plan_.problem() || &plan.algorithm() != &plan_.algorithm()) {
+    return fmt::format("expected one packed for {}, got one for {}", plan.ToString(),
+                       plan_.ToString());
+  }
+  if (instruction_set_ != InstructionSet()) {
+    return fmt::format("expected one packed for {}, got one for {}", InstructionSet(),
+                       instruction_set_);
+  }
+  return "";
+}
+
+absl::StatusOr<PackedWeight> PackWeight(const Plan& plan, const TensorView& weight) {
+  const Problem& problem = plan.problem();
+  Violations violations;
+  CheckOperand(weight, problem.weight_type(), problem.weight_shape(), "weight", violations);
+  if (!violations.empty()) return InvalidArgument(violations);
+  const Algorithm& algorithm = plan.algorithm();
+  const bool packs = algorithm.pack != nullptr && problem.output_bytes() > 0;
+  PackedWeight packed(plan, InstructionSet(), packs ? algorithm.packed_bytes(problem) : 0);
+  if (packs) algorithm.pack(problem, weight, packed.data_.span());
+  return packed;
 }
 
 absl::StatusOr<Tensor> Conv(const Operands& operands, const ConvParameters& parameters,

@@ -24,6 +24,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/packed_weight.h"
 #include "core/planner.h"
 #include "core/tensor.h"
 
@@ -34,6 +35,9 @@ struct Operands {
   TensorView input = {};
   TensorView weight = {};
   std::optional<TensorView> bias = {};
+  // The weight, packed for the plan, where runs share it; `weight` has to be there all the same, as
+  // some values (an infinity or NaN among them) are computed from it.
+  const PackedWeight* packed_weight = nullptr;
 };
 
 // Computes into `output`, which holds problem().output_bytes() bytes, aligned for its type.

@@ -129,6 +129,8 @@ class Problem {
   // "conv float32 [1, 3, 8, 8] * [4, 3, 3, 3] -> [1, 4, 6, 6], stride 1, ...", for logs and people.
   std::string ToString() const;
 
+  bool operator==(const Problem&) const = default;
+
  private:
   friend class ProblemBuilder;
   Problem() = default;

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "core/convolve.h"
 #include "core/problem.h"
+#include "core/tensor.h"
 
 namespace convserve {
 
@@ -24,6 +25,8 @@ struct Run {
   std::span<std::byte> output;
   std::span<std::byte> workspace;
   std::stop_token stop;
+  // What Algorithm::pack has made of the weight, or nothing.
+  std::span<const std::byte> packed_weight = {};
 };
 
 // Whether input, weight and output are float32: for algorithms that convert nothing.
@@ -40,6 +43,11 @@ struct Algorithm {
   std::int64_t (*workspace_bytes)(const Problem& problem);
   // CANCELLED when a stop was requested.
   absl::Status (*run)(const Run& run);
+  // For algorithms that read weights in another layout than they come in: the bytes of a packed
+  // weight, and how it is made. The instruction set in use may matter.
+  std::int64_t (*packed_bytes)(const Problem& problem) = nullptr;
+  void (*pack)(const Problem& problem, const TensorView& weight,
+               std::span<std::byte> out) = nullptr;
 };
 
 // The specification: slow, readable, accepts everything.

@@ -229,6 +229,11 @@ std::int64_t PanelLayout::tasks() const {
   return tasks;
 }
 
+std::int64_t PanelLayout::RowsPackedAt(std::int64_t first_row) const {
+  const std::int64_t task_end = std::min((first_row / rows_ + 1) * rows_, g_.filters);
+  return std::min(packs_rows_ ? kRowsAtOnce : rows_, task_end - first_row);
+}
+
 PanelLayout::Task PanelLayout::TaskAt(std::int64_t index) const {
   const auto next = [&](std::int64_t count) {
     const std::int64_t i = index % count;

@@ -119,6 +119,8 @@ class PanelLayout {
   // Whether the columns of a task are so few that all of its patches are packed before its weights,
   // a few rows at a time; else weights are before patches, strip by strip.
   bool packs_rows() const { return packs_rows_; }
+  // Filters from `first_row` on whose weights are packed at once.
+  std::int64_t RowsPackedAt(std::int64_t first_row) const;
   std::int64_t pitch() const { return pitch_; }  // from one row of totals to the next
 
   std::int64_t tasks() const;

@@ -30,6 +30,7 @@
 #include "core/algorithms/panel_output.h"
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/totals.h"
+#include "core/algorithms/weight_panels.h"
 #include "core/geometry.h"
 #include "core/kernels/panel_kernel.h"
 #include "core/scratch.h"
@@ -64,13 +65,13 @@ class Panels {
         g_(Geometry::Joined(run.problem)),
         layout_(run.problem, g_,
                 {g_, run.problem.padding_mode(), {}, run.operands.input, run.operands.weight}),
+        weights_(run.problem, g_, layout_, run.operands.weight, run.packed_weight),
         totals_(run, g_),
         output_(run, g_, layout_, totals_.bias()) {}
 
   absl::Status Compute() {
     if (!layout_.covers_rows()) totals_.FillWithBias();
     if (!layout_.phases().empty()) {
-      SetTaps();
       ForEachTask(layout_.tasks(), run_.stop,
                   [&](std::int64_t index) { RunTask(layout_.TaskAt(index)); });
       Repair();
@@ -86,27 +87,6 @@ class Panels {
   };
 
   bool stopped() const { return run_.stop.stop_requested(); }
-
-  // Where the weights of a channel go in panels of all phases.
-  void SetTaps() {
-    const auto& phases = layout_.phases();
-    in_order_ = WeightsInOrder(run_.problem, phases.front().patches, DataType::kFloat32);
-    if (in_order_) {  // a block of them is one run
-      for (std::int64_t k = 0; k < layout_.channels() * layout_.taps(); ++k) {
-        taps_.push_back({k, k, 0});
-      }
-      return;
-    }
-    for (const PanelPhase& phase : phases) {
-      const std::int64_t first = phase.first_tap * layout_.channels();
-      for (const std::int64_t from : TapOffsets(phase.patches)) {
-        taps_.push_back(
-            {from, first + static_cast<std::int64_t>(taps_.size()) - phase.first_tap, phase.taps});
-      }
-    }
-    std::sort(taps_.begin(), taps_.end(),
-              [](const PanelTap& a, const PanelTap& b) { return a.from < b.from; });
-  }
 
   void RunTask(const Task& task) const {
     const auto& phases = layout_.phases();
@@ -134,23 +114,8 @@ class Panels {
     }
   }
 
-  const float* WeightsAt(const Task& task, std::int64_t channel) const {
-    return run_.operands.weight.As<float>() + g_.weight.offset + task.group * g_.weight.group +
-           task.first_row * g_.weight.filter + channel * g_.weight.channel;
-  }
-
-  void PackWeights(const Task& task, const Channels& channels, float* out) const {
-    std::span<const PanelTap> taps = taps_;
-    if (in_order_) taps = taps.first(static_cast<std::size_t>(channels.count * layout_.taps()));
-    kernels_.pack_weights({.from = WeightsAt(task, channels.first),
-                           .rows = task.rows,
-                           .row_stride = g_.weight.filter,
-                           .channels = in_order_ ? 1 : channels.count,
-                           .channel_stride = g_.weight.channel,
-                           .taps = taps,
-                           .in_order = in_order_,
-                           .out = out,
-                           .panel_depth = layout_.channels() * layout_.taps()});
+  static WeightPanels::Block WeightsOf(const Task& task, const Channels& channels) {
+    return {task.group, task.first_row, task.rows, channels.first, channels.count};
   }
 
   // What copying a channel takes, for every plane of the box.
@@ -203,7 +168,7 @@ class Panels {
 
   // Adds channels to all totals: weights are packed once, patches strip by strip.
   void AddColumns(const Task& task, const Channels& channels, const PanelScratch& scratch) const {
-    PackWeights(task, channels, scratch.weights);
+    const float* weights = weights_.Panels(WeightsOf(task, channels), scratch.weights);
     ForEachPatches([&](std::size_t first, std::size_t last) {
       const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
       for (std::int64_t column = 0; column < box.columns(); column += kernels_.strip) {
@@ -211,7 +176,8 @@ class Panels {
         PackStrip(task, box, column, first, channels, scratch.windows, scratch.strip);
         for (std::size_t i = first; i < last; ++i) {
           AddProduct(task, box, column, i, channels, scratch,
-                     {.b = scratch.strip,
+                     {.a = weights,
+                      .b = scratch.strip,
                       .fetch = i == 0 ? Next(task, box, column, channels) : PanelFetch{}});
         }
       }
@@ -233,14 +199,13 @@ class Panels {
       if (stopped()) return;
       const std::int64_t left = task.first_row + task.rows - rows.first_row;
       rows.rows = std::min(kRowsAtOnce, left);
-      PackWeights(rows, channels, scratch.weights);
-      // The rows after these.
+      const float* weights = weights_.Panels(WeightsOf(rows, channels), scratch.weights);
       PanelFetch fetch;
-      if (left > kRowsAtOnce && run_.problem.operation() == Operation::kConv) {
-        fetch = {WeightsAt(task, channels.first) +
-                     (rows.first_row + kRowsAtOnce - task.first_row) * g_.weight.filter,
-                 std::min(kRowsAtOnce, left - kRowsAtOnce), g_.weight.filter,
-                 channels.count * g_.weight.channel};
+      if (left > kRowsAtOnce) {
+        Task next = rows;
+        next.first_row += kRowsAtOnce;
+        next.rows = std::min(kRowsAtOnce, left - kRowsAtOnce);
+        fetch = weights_.Fetch(WeightsOf(next, channels));
       }
       PanelScratch part = scratch;
       part.sums += (rows.first_row - task.first_row) * layout_.pitch();
@@ -250,7 +215,7 @@ class Panels {
         for (std::int64_t column = 0; column < box.columns(); column += kernels_.strip) {
           for (std::size_t i = first; i < last; ++i) {
             AddProduct(rows, box, column, i, channels, part,
-                       {.b = strip, .fetch = std::exchange(fetch, {})});
+                       {.a = weights, .b = strip, .fetch = std::exchange(fetch, {})});
           }
           strip += channels.count * layout_.phases()[first].taps * kernels_.strip;
         }
@@ -263,7 +228,6 @@ class Panels {
                   const Channels& channels, const PanelScratch& scratch,
                   PanelProduct product) const {
     const PanelPhase& phase = layout_.phases()[index];
-    product.a = scratch.weights;
     product.panel_depth = layout_.channels() * layout_.taps();
     product.first_depth = layout_.channels() * phase.first_tap;
     product.depth = channels.count * phase.taps;
@@ -290,12 +254,8 @@ class Panels {
     if (column == 0 || layout_.window()) {
       const std::int64_t next = channels.first + channels.count;
       if (next >= g_.channels) return {};
-      const std::int64_t count = std::min(layout_.channels(), g_.channels - next);
-      const float* const from = WeightsAt(task, next);
-      const PanelFetch all =
-          run_.problem.operation() == Operation::kConv
-              ? PanelFetch{from, task.rows, g_.weight.filter, count * g_.weight.channel}
-              : PanelFetch{from, count, g_.weight.channel, task.rows * g_.weight.filter};
+      const Channels after{next, std::min(layout_.channels(), g_.channels - next)};
+      const PanelFetch all = weights_.Fetch(WeightsOf(task, after));
       return all.Part(column / kernels_.strip, CeilDivide(box.columns(), kernels_.strip));
     }
     if (column + 2 * kernels_.strip > box.columns()) return {};
@@ -361,12 +321,15 @@ class Panels {
   const Run& run_;
   const Geometry g_;
   const PanelLayout layout_;
+  const WeightPanels weights_;
   const Totals<float, float, float> totals_;
   const PanelOutput output_;
   const PanelTable& kernels_ = PanelKernels();
-  std::vector<PanelTap> taps_;
-  bool in_order_ = false;
 };
+
+PanelLayout LayoutOf(const Problem& problem, const Geometry& g, const TensorView& weight) {
+  return {problem, g, {g, problem.padding_mode(), {}, {}, weight}};
+}
 
 std::string Refusal(const Problem& problem) {
   const Geometry g = Geometry::Joined(problem);
@@ -384,15 +347,26 @@ std::string Refusal(const Problem& problem) {
   if (g.channels * taps < kLeastDepth) {
     return "too few products to an output";
   }
-  return PanelLayout(problem, g, {g, problem.padding_mode(), {}, {}, {}}).Refusal();
+  return LayoutOf(problem, g, {}).Refusal();
 }
 
 std::int64_t WorkspaceBytes(const Problem& /*problem*/) { return 0; }
 
 absl::Status Compute(const Run& run) { return Panels(run).Compute(); }
 
+std::int64_t PackedBytes(const Problem& problem) {
+  const Geometry g = Geometry::Joined(problem);
+  return WeightPanels::Size(g, LayoutOf(problem, g, {})) * std::int64_t{sizeof(float)};
+}
+
+void Pack(const Problem& problem, const TensorView& weight, std::span<std::byte> out) {
+  const Geometry g = Geometry::Joined(problem);
+  const PanelLayout layout = LayoutOf(problem, g, weight);
+  WeightPanels(problem, g, layout, weight, {}).PackAll(reinterpret_cast<float*>(out.data()));
+}
+
 }  // namespace
 
-constexpr Algorithm kPanels = {"panels", Refusal, WorkspaceBytes, Compute};
+constexpr Algorithm kPanels = {"panels", Refusal, WorkspaceBytes, Compute, PackedBytes, Pack};
 
 }  // namespace convserve

@@ -64,6 +64,37 @@ bool Even(float sum, float squares) {
   return sum == 0 || (sum < kLargest && sum > kSmallest && sum * sum >= kLeastParts * squares);
 }
 
+// Elements of all transformed weights, [filters][16][channels and planes, to a pitch].
+std::int64_t TransformedSize(const Geometry& g) {
+  return g.filters * kWinogradElements * OddLines(g.channels * g.axes[0].kernel);
+}
+
+// Returns whether all filters may be used.
+bool TransformWeights(const Geometry& g, const TensorView& weight, const std::stop_token& stop,
+                      float* out) {
+  const WinogradTable& kernels = WinogradKernels();
+  const std::int64_t depth = g.channels * g.axes[0].kernel;
+  const std::int64_t pitch = OddLines(depth);
+  std::atomic<bool> even = true;
+  ForEachTask(CeilDivide(g.filters, 8), stop, [&](std::int64_t task) {
+    for (std::int64_t m = 8 * task; m < std::min(8 * task + 8, g.filters); ++m) {
+      std::array<float, 9> sums, squares;
+      kernels.weights({.weights = weight.As<float>() + m * g.weight.filter,
+                       .count = depth,
+                       .out = out + m * kWinogradElements * pitch,
+                       .stride = pitch,
+                       .sums = sums.data(),
+                       .squares = squares.data()});
+      // No tap below an eighth of the average.
+      const float least = std::accumulate(sums.begin(), sums.end(), 0.0F) / 9 / 8;
+      for (std::size_t t = 0; t < 9; ++t) {
+        if (!(Even(sums[t], squares[t]) && sums[t] >= least)) even = false;
+      }
+    }
+  });
+  return even;
+}
+
 struct Shape3x3 {
   explicit Shape3x3(const Geometry& g)
       : depth(g.channels * g.axes[0].kernel),
@@ -94,13 +125,14 @@ class Winograd {
         patches_{g_, run.problem.padding_mode(), FirstPhases(run.problem, g_), run.operands.input,
                  run.operands.weight},
         window_(patches_, {2 * shape_.tiles.rows, 2 * shape_.tiles.columns}),
-        weights_(reinterpret_cast<float*>(run.workspace.data())),
+        weights_(reinterpret_cast<const float*>(
+            run.packed_weight.empty() ? run.workspace.data() : run.packed_weight.data())),
         weight_pitch_(OddLines(shape_.depth)),
         bias_(LoadBias<float>(run)) {}
 
   absl::Status Compute() {
     std::vector<std::atomic<bool>> even(static_cast<std::size_t>(g_.batch));
-    const bool good = TransformWeights();
+    const bool good = HaveEvenWeights();
     if (good) FindEvenImages(even);
     std::vector<std::int64_t> images;
     for (std::int64_t n = 0; n < g_.batch; ++n) {
@@ -115,26 +147,11 @@ class Winograd {
   }
 
  private:
-  // [filters][16][channels]; returns whether all filters may be used.
-  bool TransformWeights() const {
-    std::atomic<bool> even = true;
-    ForEachTask(CeilDivide(g_.filters, 8), run_.stop, [&](std::int64_t task) {
-      for (std::int64_t m = 8 * task; m < std::min(8 * task + 8, g_.filters); ++m) {
-        std::array<float, 9> sums, squares;
-        kernels_.weights({.weights = run_.operands.weight.As<float>() + m * g_.weight.filter,
-                          .count = shape_.depth,
-                          .out = weights_ + m * kWinogradElements * weight_pitch_,
-                          .stride = weight_pitch_,
-                          .sums = sums.data(),
-                          .squares = squares.data()});
-        // No tap below an eighth of the average.
-        const float least = std::accumulate(sums.begin(), sums.end(), 0.0F) / 9 / 8;
-        for (std::size_t t = 0; t < 9; ++t) {
-          if (!(Even(sums[t], squares[t]) && sums[t] >= least)) even = false;
-        }
-      }
-    });
-    return even;
+  // Transforms them first, unless somebody has.
+  bool HaveEvenWeights() const {
+    if (!run_.packed_weight.empty()) return weights_[TransformedSize(g_)] != 0;
+    return TransformWeights(g_, run_.operands.weight, run_.stop,
+                            reinterpret_cast<float*>(run_.workspace.data()));
   }
 
   void FindEvenImages(std::vector<std::atomic<bool>>& even) const {
@@ -269,7 +286,7 @@ class Winograd {
   const Shape3x3 shape_;
   const Patches patches_;
   const Window window_;
-  float* const weights_;
+  const float* const weights_;  // transformed
   const std::int64_t weight_pitch_;
   const std::vector<float> bias_;
   const GemmKernel<float> gemm_ = GetGemmKernel<float>();
@@ -315,15 +332,24 @@ std::string Refusal(const Problem& problem) {
 // The transformed weights: 16/9 of them, which is more than a tenth of all where there are many
 // channels; they serve every tile.
 std::int64_t WorkspaceBytes(const Problem& problem) {
-  const Geometry g(problem);
-  return g.filters * kWinogradElements * OddLines(g.channels * g.axes[0].kernel) *
-         std::int64_t{sizeof(float)};
+  return TransformedSize(Geometry(problem)) * std::int64_t{sizeof(float)};
 }
 
 absl::Status Compute(const Run& run) { return Winograd(run).Compute(); }
 
+// The transformed weights, then whether they may be used.
+std::int64_t PackedBytes(const Problem& problem) {
+  return WorkspaceBytes(problem) + std::int64_t{sizeof(float)};
+}
+
+void Pack(const Problem& problem, const TensorView& weight, std::span<std::byte> out) {
+  const Geometry g(problem);
+  auto* const transformed = reinterpret_cast<float*>(out.data());
+  transformed[TransformedSize(g)] = TransformWeights(g, weight, {}, transformed) ? 1 : 0;
+}
+
 }  // namespace
 
-constexpr Algorithm kWinograd = {"winograd", Refusal, WorkspaceBytes, Compute};
+constexpr Algorithm kWinograd = {"winograd", Refusal, WorkspaceBytes, Compute, PackedBytes, Pack};
 
 }  // namespace convserve

@@ -115,17 +115,26 @@ absl::StatusOr<Result> Measure(const Layer& layer, const Options& options) {
   FmaPeak peak(options.threads);
   Stream stream(problem.input_bytes() + problem.weight_bytes(), problem.output_bytes(),
                 options.threads);
+  const std::unique_ptr<Ours> packed = PreparePacked(*workload, **ours);
   std::vector<Runner*> runners = {ours->get(), &peak, &stream};
   for (const Contender& contender : contenders) runners.push_back(contender.runner.get());
+  if (packed != nullptr) runners.push_back(packed.get());
   const std::vector<Times> times = Race(runners, options.schedule);
 
   result.time = Summarize(times[0]);
+  if (packed != nullptr) {
+    result.packed_time = Summarize(times.back());
+    if (!std::ranges::equal(packed->Output(), (*ours)->Output())) {
+      result.wrong.push_back("a packed weight gives other bits");
+    }
+  }
   result.peak_flops = peak.flops() / Summarize(times[1]).median;
   result.stream_seconds = Summarize(times[2]).median;
   for (std::size_t i = 0; i < contenders.size(); ++i) {
     RivalResult& rival = contenders[i].result;
     rival.time = Summarize(times[i + 3]);
-    rival.ratio = Ratio(times[i + 3], times[0]);
+    const bool steady = rival.regime == Regime::kSteady;
+    rival.ratio = Ratio(times[i + 3], steady && packed != nullptr ? times.back() : times[0]);
     result.rivals.push_back(std::move(rival));
   }
   return result;

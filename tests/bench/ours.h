@@ -3,20 +3,23 @@
 #define CONVSERVE_TESTS_BENCH_OURS_H_
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "core/packed_weight.h"
 #include "core/planner.h"
 #include "core/tensor.h"
 #include "tests/bench/rival.h"
 
 namespace convserve::bench {
 
-// Execute with a plan made beforehand: packing of weights and the workspace are part of the time.
+// Execute with a plan made beforehand. Packing of weights is part of the time unless they come
+// packed; the workspace always is.
 class Ours : public Runner {
  public:
-  Ours(const Workload& workload, Plan plan);
+  Ours(const Workload& workload, Plan plan, std::optional<PackedWeight> packed_weight = {});
   void Run() override;
   std::span<const float> Output() override;
   const Plan& plan() const { return plan_; }
@@ -24,6 +27,7 @@ class Ours : public Runner {
  private:
   const Workload& workload_;
   Plan plan_;
+  std::optional<PackedWeight> packed_weight_;
   Tensor output_;
 };
 
@@ -31,6 +35,9 @@ class Ours : public Runner {
 // refuses the layer.
 absl::StatusOr<std::unique_ptr<Ours>> PrepareOurs(const Workload& workload,
                                                   std::string_view algorithm);
+
+// The same with a packed weight; null where `ours` reads weights as they come.
+std::unique_ptr<Ours> PreparePacked(const Workload& workload, const Ours& ours);
 
 }  // namespace convserve::bench
 

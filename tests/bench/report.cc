@@ -44,12 +44,13 @@ std::string TableHead() {
       "ms         median of the rounds; +-: distance of the quartiles\n"
       "peak       part of the multiply-adds that registers allow\n"
       "roof       part of what that peak and the bandwidth for the mandatory bytes allow\n"
+      "packed     ms with a weight packed beforehand, which steady rivals are compared with\n"
       "rival      the best one, its ms, and how many times faster we are\n"
       "error      the largest against float64: c of c * 2^-24 * sum|x||w|, promised {}\n"
       "work       workspace as part of input + weight + output; ! above 10 % and 4 MiB\n\n"
-      "{:<16} {:<12} {:>9} {:>5} {:>7} {:>5} {:>5} |{:>35} |{:>35} |{:>6} {:>8}\n",
-      kErrorBound, "layer", "algorithm", "ms", "+-", "GFLOP/s", "peak", "roof", "plain rival",
-      "steady rival", "error", "work");
+      "{:<16} {:<12} {:>9} {:>5} {:>9} {:>7} {:>5} {:>5} |{:>35} |{:>35} |{:>6} {:>8}\n",
+      kErrorBound, "layer", "algorithm", "ms", "+-", "packed", "GFLOP/s", "peak", "roof",
+      "plain rival", "steady rival", "error", "work");
 }
 
 std::string TableLine(const Result& result) {
@@ -57,9 +58,10 @@ std::string TableLine(const Result& result) {
     return Percent(static_cast<double>(bytes) / static_cast<double>(result.mandatory_bytes));
   };
   std::string text = fmt::format(
-      "{:<16} {:<12} {:>9.3f} {:>4.0f}% {:>7.1f} {:>4.0f}% {:>4.0f}% |{} |{} |{:>6.2f} "
+      "{:<16} {:<12} {:>9.3f} {:>4.0f}% {:>9} {:>7.1f} {:>4.0f}% {:>4.0f}% |{} |{} |{:>6.2f} "
       "{:>6.0f}%{}\n",
       result.layer.name, result.algorithm, result.time.median * kMilli, Percent(result.time.spread),
+      result.packed_time ? fmt::format("{:.3f}", result.packed_time->median * kMilli) : "-",
       result.flops_per_second() / kGiga, Percent(result.part_of_peak()),
       Percent(result.part_of_roofline()), Against(result.best(Regime::kPlain)),
       Against(result.best(Regime::kSteady)), result.error, workspace(result.workspace_bytes),
@@ -114,6 +116,12 @@ std::string Csv(const std::vector<Result>& results) {
                         result.flops_per_second() / kGiga, result.part_of_peak(),
                         result.part_of_roofline(), result.error, result.workspace_bytes,
                         result.mandatory_bytes);
+    if (result.packed_time) {
+      const Summary& packed = *result.packed_time;
+      text += fmt::format("{},convserve,packed,{},{:.6g},{:.3f},{:.2f},{:.3f},,,,,\n", start,
+                          result.algorithm, packed.median, packed.spread,
+                          result.flops / packed.median / kGiga, packed.median / result.time.median);
+    }
     for (const RivalResult& rival : result.rivals) {
       const double speed = result.flops / rival.time.median;
       text += fmt::format("{},{},{},{},{:.6g},{:.3f},{:.2f},{:.3f},{:.4f},,{:.3f},,\n", start,

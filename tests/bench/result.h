@@ -3,6 +3,7 @@
 #define CONVSERVE_TESTS_BENCH_RESULT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ struct RivalResult {
   Regime regime = Regime::kPlain;
   std::string implementation = {};
   Summary time = {};
-  double ratio = 0;  // how many times faster we are
+  double ratio = 0;  // how many times faster we are, with a packed weight in steady regimes
   double error = 0;
   std::int64_t workspace_bytes = 0;  // of an algorithm of ours
 };
@@ -28,6 +29,8 @@ struct Result {
   double flops = 0;
   std::string algorithm;
   Summary time;
+  // With a packed weight; nothing where that changes nothing.
+  std::optional<Summary> packed_time = {};
   double peak_flops = 0;      // a second, in registers
   double stream_seconds = 0;  // to read and write the mandatory bytes
   std::int64_t mandatory_bytes = 0;

@@ -24,6 +24,7 @@ using testing::Random;
 using testing::RandomOperands;
 using testing::RealOperands;
 using testing::RunAlgorithm;
+using testing::RunPacked;
 using testing::SameBits;
 
 struct Case {
@@ -368,9 +369,19 @@ TEST_P(LargeAlgorithms, KeepInfinitiesAndNansWhereTheyBelong) {
   RandomOperands operands = IntegerOperands(random_, spec_);
   operands.weight.As<float>()[7] = std::numeric_limits<float>::infinity();
   operands.input.As<float>()[operands.input.size() / 2] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_EQ(Difference(*RunAlgorithm(problem_, operands.view(), "reference"),
-                       *RunAlgorithm(problem_, operands.view(), algorithm_)),
-            "");
+  const Tensor expected = *RunAlgorithm(problem_, operands.view(), "reference");
+  EXPECT_EQ(Difference(expected, *RunAlgorithm(problem_, operands.view(), algorithm_)), "");
+  EXPECT_EQ(Difference(expected, *RunPacked(problem_, operands.view(), algorithm_)), "");
+}
+
+TEST_P(LargeAlgorithms, HaveTheSameBitsWithAPackedWeight) {
+  const RandomOperands operands = RealOperands(random_, spec_);
+  for (const std::string_view name : InstructionSets()) {
+    ASSERT_TRUE(ForceInstructionSet(name).ok());
+    EXPECT_TRUE(SameBits(*RunAlgorithm(problem_, operands.view(), algorithm_),
+                         *RunPacked(problem_, operands.view(), algorithm_)))
+        << name;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, LargeAlgorithms, ::testing::ValuesIn(Cases()),

@@ -188,6 +188,17 @@ inline absl::StatusOr<Tensor> RunAlgorithm(const Problem& problem, const Operand
   return output;
 }
 
+// The same with the weight packed beforehand.
+inline absl::StatusOr<Tensor> RunPacked(const Problem& problem, Operands operands,
+                                        std::string_view algorithm = {}) {
+  const absl::StatusOr<Plan> plan = MakePlan(problem, algorithm);
+  if (!plan.ok()) return plan.status();
+  const absl::StatusOr<PackedWeight> packed = PackWeight(*plan, operands.weight);
+  if (!packed.ok()) return packed.status();
+  operands.packed_weight = &*packed;
+  return RunAlgorithm(problem, operands, algorithm);
+}
+
 inline bool SameBits(const Tensor& a, const Tensor& b) {
   return a.data_type() == b.data_type() && a.shape() == b.shape() &&
          std::equal(a.data(), a.data() + a.byte_count(), b.data());

@@ -8,6 +8,7 @@
 #include "core/describe.h"
 #include "core/explain.h"
 #include "core/limits.h"
+#include "core/packed_weight.h"
 #include "core/parameters.h"
 #include "core/planner.h"
 #include "core/problem.h"
