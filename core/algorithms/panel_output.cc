@@ -14,11 +14,17 @@ std::int64_t PanelOutput::Together(const PanelPhase& phase, const Box& box) cons
                       [&](std::size_t axis) { return phase.patches.phases[axis].output_step; });
 }
 
-bool PanelOutput::TakesStrip(const PanelPhase& phase, const Box& box, std::int64_t column,
-                             std::int64_t columns) const {
+bool PanelOutput::TakesStrips(const PanelPhase& phase, const Box& box, std::int64_t column,
+                              std::int64_t columns) const {
   if (columns < kernels_.strip) return false;
   const std::int64_t together = Together(phase, box);
   return column + columns <= together || column / together == (column + columns - 1) / together;
+}
+
+bool PanelOutput::TreatsAlike(const PanelPhase& phase, const Box& box, std::int64_t column,
+                              std::int64_t columns) const {
+  return columns <= kernels_.strip || TakesStrips(phase, box, column, columns) ||
+         phase.patches.phases[2].output_step != 1;
 }
 
 float* PanelOutput::At(const PanelLayout::Task& task, const PanelPhase& phase, const Box& box,
@@ -46,7 +52,7 @@ void PanelOutput::StoreStrips(const PanelLayout::Task& task, const PanelPhase& p
   const std::int64_t together = Together(phase, box);
   for (std::int64_t column = 0; column < box.columns(); column += kernels_.strip) {
     const std::int64_t columns = std::min(kernels_.strip, box.columns() - column);
-    if (TakesStrip(phase, box, column, columns)) continue;
+    if (TakesStrips(phase, box, column, columns)) continue;
     Box::ForEachPiece(column, columns, together, [&](std::int64_t at, std::int64_t length) {
       float* to = At(task, phase, box, at);
       for (std::int64_t i = 0; i < task.rows; ++i, to += g_.output.channel) {
@@ -86,7 +92,7 @@ void PanelOutput::StoreInterleaved(const PanelLayout::Task& task, std::size_t fi
             totals[p] + i * layout_.pitch() + row * task.box.Cut(phases).extent[2];
       }
       float* const to = At(task, row_phase, rows, row) + i * g_.output.channel;
-      kernels_.interleave({from, whole, to});
+      packing_.interleave({from, whole, to});
       for (std::int64_t p = 0; p < outputs % step; ++p) {
         to[whole * step + p] = from[static_cast<std::size_t>(p)][whole];
       }

@@ -14,6 +14,7 @@
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/panel_layout.h"
 #include "core/geometry.h"
+#include "core/kernels/packing_kernel.h"
 #include "core/kernels/panel_kernel.h"
 
 namespace convserve {
@@ -24,9 +25,12 @@ class PanelOutput {
               const std::vector<float>& bias)
       : run_(run), g_(g), layout_(layout), bias_(bias) {}
 
-  // Whether a strip belongs in the output in one piece of whole vectors.
-  bool TakesStrip(const PanelPhase& phase, const Box& box, std::int64_t column,
-                  std::int64_t columns) const;
+  // Whether strips belong in the output in one piece of whole vectors.
+  bool TakesStrips(const PanelPhase& phase, const Box& box, std::int64_t column,
+                   std::int64_t columns) const;
+  // Whether it takes all of these strips in one piece, or none of them.
+  bool TreatsAlike(const PanelPhase& phase, const Box& box, std::int64_t column,
+                   std::int64_t columns) const;
 
   // Where a column of a task's first filter belongs.
   float* At(const PanelLayout::Task& task, const PanelPhase& phase, const Box& box,
@@ -49,6 +53,7 @@ class PanelOutput {
   const PanelLayout& layout_;
   const std::vector<float>& bias_;
   const PanelTable& kernels_ = PanelKernels();
+  const PackingTable& packing_ = PackingKernels();
 };
 
 }  // namespace convserve

@@ -5,13 +5,14 @@
 // per phase (core/phases.h) and group. A task has some filters of all phases, for a box of outputs
 // (core/algorithms/panel_layout.h). Block by block of depth it packs its weights into panels and
 // copies the part of the input that the box meets into a window (core/algorithms/window.h); both
-// stay in the L2 cache. Strip by strip of columns it then packs patches from the window into the
-// L1 cache, for all of its filters. Other tasks pack some of it again, which costs little beside
-// the products that each of them makes, and no memory.
+// stay in the L2 cache. A few strips of columns at a time it then packs patches from the window
+// into the L1 cache, for all of its filters. Other tasks pack some of it again, which costs little
+// beside the products that each of them makes, and no memory. Weights may come packed
+// (core/algorithms/weight_panels.h).
 //
 // A block of depth is as many whole channels as hold kDepthBlock products at most; each block's sum
-// starts at zero and is then added to the total. That fixed order gives the same bits for any
-// number of threads, box or instruction set.
+// starts at zero (and within it anew, core/kernels/running_sum.h) and is then added to the total.
+// That fixed order gives the same bits for any number of threads, box or instruction set.
 //
 // Totals are kept in the thread's scratch; complete ones go where they belong
 // (core/algorithms/panel_output.h).
@@ -32,6 +33,7 @@
 #include "core/algorithms/totals.h"
 #include "core/algorithms/weight_panels.h"
 #include "core/geometry.h"
+#include "core/kernels/packing_kernel.h"
 #include "core/kernels/panel_kernel.h"
 #include "core/scratch.h"
 #include "fmt/format.h"
@@ -83,6 +85,10 @@ class Panels {
   using Task = PanelLayout::Task;
   // Channels of a block of depth.
   struct Channels {
+    std::int64_t first, count;
+  };
+  // Of a box.
+  struct Columns {
     std::int64_t first, count;
   };
 
@@ -166,20 +172,40 @@ class Panels {
     }
   }
 
+  // Columns from `column` on whose patches stay in the L1 cache, and whose totals go to one place.
+  std::int64_t ColumnsAtOnce(std::size_t first, std::size_t last, const Box& box,
+                             std::int64_t column, std::int64_t depth) const {
+    constexpr std::int64_t kPatches = 3 * 1024;
+    const std::int64_t left = box.columns() - column;
+    if (left <= kernels_.strip) return left;
+    const std::int64_t most = std::min(left, kPatches / depth) / kernels_.strip * kernels_.strip;
+    for (std::size_t i = first; i < last; ++i) {
+      if (!output_.TreatsAlike(layout_.phases()[i], box, column, most)) return kernels_.strip;
+    }
+    return std::max(most, kernels_.strip);
+  }
+
   // Adds channels to all totals: weights are packed once, patches strip by strip.
   void AddColumns(const Task& task, const Channels& channels, const PanelScratch& scratch) const {
     const float* weights = weights_.Panels(WeightsOf(task, channels), scratch.weights);
     ForEachPatches([&](std::size_t first, std::size_t last) {
       const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
-      for (std::int64_t column = 0; column < box.columns(); column += kernels_.strip) {
+      const std::int64_t depth = channels.count * layout_.phases()[first].taps;
+      for (std::int64_t column = 0; column < box.columns();) {
         if (stopped()) return;
-        PackStrip(task, box, column, first, channels, scratch.windows, scratch.strip);
-        for (std::size_t i = first; i < last; ++i) {
-          AddProduct(task, box, column, i, channels, scratch,
-                     {.a = weights,
-                      .b = scratch.strip,
-                      .fetch = i == 0 ? Next(task, box, column, channels) : PanelFetch{}});
+        const std::int64_t columns = ColumnsAtOnce(first, last, box, column, depth);
+        for (std::int64_t x = 0; x < columns; x += kernels_.strip) {
+          PackStrip(task, box, column + x, first, channels, scratch.windows,
+                    scratch.strip + x * depth);
         }
+        for (std::size_t i = first; i < last; ++i) {
+          AddProduct(
+              task, box, {column, columns}, i, channels, scratch,
+              {.a = weights,
+               .b = scratch.strip,
+               .fetch = i == 0 ? Next(task, box, {column, columns}, channels) : PanelFetch{}});
+        }
+        column += columns;
       }
     });
   }
@@ -214,7 +240,8 @@ class Panels {
         const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
         for (std::int64_t column = 0; column < box.columns(); column += kernels_.strip) {
           for (std::size_t i = first; i < last; ++i) {
-            AddProduct(rows, box, column, i, channels, part,
+            AddProduct(rows, box, {column, std::min(kernels_.strip, box.columns() - column)}, i,
+                       channels, part,
                        {.a = weights, .b = strip, .fetch = std::exchange(fetch, {})});
           }
           strip += channels.count * layout_.phases()[first].taps * kernels_.strip;
@@ -223,8 +250,8 @@ class Panels {
     }
   }
 
-  // Adds the product of the packed weights with a strip to the totals of a phase.
-  void AddProduct(const Task& task, const Box& box, std::int64_t column, std::size_t index,
+  // Adds the product of the packed weights with some strips to the totals of a phase.
+  void AddProduct(const Task& task, const Box& box, const Columns& columns, std::size_t index,
                   const Channels& channels, const PanelScratch& scratch,
                   PanelProduct product) const {
     const PanelPhase& phase = layout_.phases()[index];
@@ -232,15 +259,15 @@ class Panels {
     product.first_depth = layout_.channels() * phase.first_tap;
     product.depth = channels.count * phase.taps;
     product.rows = task.rows;
-    product.columns = std::min(kernels_.strip, box.columns() - column);
-    product.c = SumsOf(index, scratch) + column;
+    product.columns = columns.count;
+    product.c = SumsOf(index, scratch) + columns.first;
     product.c_stride = layout_.pitch();
     if (channels.first > 0) product.before = product.c;
     product.before_stride = layout_.pitch();
     if (channels.first + channels.count == g_.channels) {
       product.bias = totals_.bias().data() + task.group * g_.filters + task.first_row;
-      if (output_.TakesStrip(phase, box, column, product.columns)) {
-        product.c = output_.At(task, phase, box, column);
+      if (output_.TakesStrips(phase, box, columns.first, columns.count)) {
+        product.c = output_.At(task, phase, box, columns.first);
         product.c_stride = g_.output.channel;
       }
     }
@@ -249,18 +276,17 @@ class Panels {
 
   // What is to be read next: where columns are inputs, the next strip, and the weights of the next
   // block of depth, a part with every strip.
-  PanelFetch Next(const Task& task, const Box& box, std::int64_t column,
+  PanelFetch Next(const Task& task, const Box& box, const Columns& columns,
                   const Channels& channels) const {
-    if (column == 0 || layout_.window()) {
-      const std::int64_t next = channels.first + channels.count;
-      if (next >= g_.channels) return {};
-      const Channels after{next, std::min(layout_.channels(), g_.channels - next)};
-      const PanelFetch all = weights_.Fetch(WeightsOf(task, after));
-      return all.Part(column / kernels_.strip, CeilDivide(box.columns(), kernels_.strip));
+    const std::int64_t next_channel = channels.first + channels.count;
+    if (next_channel < g_.channels && (columns.first == 0 || layout_.window())) {
+      const Channels after{next_channel, std::min(layout_.channels(), g_.channels - next_channel)};
+      return weights_.Fetch(WeightsOf(task, after))
+          .Part(columns.first, columns.count, box.columns());
     }
-    if (column + 2 * kernels_.strip > box.columns()) return {};
-    return {InputAt(task, box, column + kernels_.strip, channels), channels.count, g_.input.channel,
-            kernels_.strip};
+    const std::int64_t next = columns.first + columns.count;
+    if (layout_.window() || next + columns.count > box.columns()) return {};
+    return {InputAt(task, box, next, channels), channels.count, g_.input.channel, columns.count};
   }
 
   // The patches of phase `index` for the strip at `column`, to `out`.
@@ -291,7 +317,7 @@ class Panels {
       });
     }
     patches.runs = std::span(runs).first(count);
-    kernels_.pack_patches(patches);
+    packing_.patches(patches);
   }
 
   // The input at a column, where columns are inputs.
@@ -325,6 +351,7 @@ class Panels {
   const Totals<float, float, float> totals_;
   const PanelOutput output_;
   const PanelTable& kernels_ = PanelKernels();
+  const PackingTable& packing_ = PackingKernels();
 };
 
 PanelLayout LayoutOf(const Problem& problem, const Geometry& g, const TensorView& weight) {
@@ -338,7 +365,6 @@ std::string Refusal(const Problem& problem) {
   if (g.filters < kLeastFilters) {
     return fmt::format("{} filters a group, fewer than {}", g.filters, kLeastFilters);
   }
-  if (g.channels == 1) return "one channel";  // gemm reads its window in place
   std::int64_t taps = 1;
   for (const Axis& axis : g.axes) {
     if (axis.kernel > kMostTaps / taps) return fmt::format("more than {} taps", kMostTaps);

@@ -25,6 +25,7 @@
 #include "core/algorithms/totals.h"
 #include "core/algorithms/window.h"
 #include "core/geometry.h"
+#include "core/kernels/packing_kernel.h"
 #include "core/kernels/panel_kernel.h"
 #include "core/scratch.h"
 #include "fmt/format.h"
@@ -163,15 +164,15 @@ class Scatter {
   void Multiply(const Task& task, const Tile& tile, std::int64_t first, std::int64_t count,
                 float* weights, float* strip, float* products) const {
     constexpr PanelTap kTap{.from = 0, .to = 0, .step = 1};
-    kernels_.pack_weights({.from = run_.operands.weight.As<float>() + task.group * g_.weight.group +
-                                   first * g_.weight.channel,
-                           .rows = tiles_.rows,
-                           .row_stride = 1,
-                           .channels = count,
-                           .channel_stride = g_.weight.channel,
-                           .taps = {&kTap, 1},
-                           .out = weights,
-                           .panel_depth = count});
+    packing_.weights({.from = run_.operands.weight.As<float>() + task.group * g_.weight.group +
+                              first * g_.weight.channel,
+                      .rows = tiles_.rows,
+                      .row_stride = 1,
+                      .channels = count,
+                      .channel_stride = g_.weight.channel,
+                      .taps = {&kTap, 1},
+                      .out = weights,
+                      .panel_depth = count});
     std::array<std::int32_t, kDepthBlock> offsets;
     for (std::int64_t c = 0; c < count; ++c) {
       offsets[static_cast<std::size_t>(c)] = static_cast<std::int32_t>(c * g_.input.channel);
@@ -191,10 +192,10 @@ class Scatter {
         }
         runs[run_count++] = {from, at - column, length};
       });
-      kernels_.pack_patches({.from = input,
-                             .offsets = std::span(offsets).first(static_cast<std::size_t>(count)),
-                             .runs = std::span(runs).first(run_count),
-                             .out = strip});
+      packing_.patches({.from = input,
+                        .offsets = std::span(offsets).first(static_cast<std::size_t>(count)),
+                        .runs = std::span(runs).first(run_count),
+                        .out = strip});
       PanelProduct product;
       product.a = weights;
       product.panel_depth = count;
@@ -236,7 +237,7 @@ class Scatter {
           for (float& sum : sums) sum += bias;
           float* const to = out + (z.first_output + oz * z.output_step) * g_.output.spatial[0] +
                             (y.first_output + oy * y.output_step) * g_.output.spatial[1];
-          kernels_.interleave({from, whole, to});
+          packing_.interleave({from, whole, to});
           for (std::int64_t p = 0; p < outputs % step; ++p) {
             to[whole * step + p] = from[static_cast<std::size_t>(p)][whole];
           }
@@ -283,6 +284,7 @@ class Scatter {
   const Tiles tiles_;
   const Totals<float, float, float> totals_;
   const PanelTable& kernels_ = PanelKernels();
+  const PackingTable& packing_ = PackingKernels();
 };
 
 std::string Refusal(const Problem& problem) {

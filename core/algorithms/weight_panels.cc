@@ -90,15 +90,15 @@ const float* WeightPanels::At(const Block& block) const {
 void WeightPanels::Pack(const Block& block, float* out) const {
   std::span<const PanelTap> taps = taps_;
   if (in_order_) taps = taps.first(static_cast<std::size_t>(block.channels * layout_.taps()));
-  PanelKernels().pack_weights({.from = At(block),
-                               .rows = block.rows,
-                               .row_stride = g_.weight.filter,
-                               .channels = in_order_ ? 1 : block.channels,
-                               .channel_stride = g_.weight.channel,
-                               .taps = taps,
-                               .in_order = in_order_,
-                               .out = out,
-                               .panel_depth = panel_depth_});
+  PackingKernels().weights({.from = At(block),
+                            .rows = block.rows,
+                            .row_stride = g_.weight.filter,
+                            .channels = in_order_ ? 1 : block.channels,
+                            .channel_stride = g_.weight.channel,
+                            .taps = taps,
+                            .in_order = in_order_,
+                            .out = out,
+                            .panel_depth = panel_depth_});
 }
 
 }  // namespace convserve

@@ -10,6 +10,7 @@
 
 #include "core/algorithms/panel_layout.h"
 #include "core/geometry.h"
+#include "core/kernels/packing_kernel.h"
 #include "core/kernels/panel_kernel.h"
 #include "core/problem.h"
 #include "core/tensor.h"

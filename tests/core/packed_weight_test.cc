@@ -36,7 +36,7 @@ constexpr SpecRange kLarge = {.max_channels = 70, .max_filters = 60, .max_spatia
 TEST(PackedWeights, GiveTheSameBitsInEveryAlgorithm) {
   Random random(21);
   std::set<std::string_view> packing;
-  for (int valid = 0; valid < 300;) {
+  for (int valid = 0; valid < 100;) {
     const ProblemSpec spec = RandomSpec(random, kLarge);
     const auto problem = MakeProblem(spec);
     if (!problem.ok()) continue;

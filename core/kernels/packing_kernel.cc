@@ -1,0 +1,236 @@
+#include "core/kernels/packing_kernel.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "core/kernels/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/kernels/packing_kernel.cc"
+#include "hwy/cache_control.h"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+// clang-format off
+#include "core/kernels/panels-inl.h"  // come last: compiled once for every target
+#include "core/kernels/simd-inl.h"
+// clang-format on
+
+HWY_BEFORE_NAMESPACE();
+namespace convserve {
+namespace HWY_NAMESPACE {
+namespace {
+
+#if HWY_TARGET != HWY_SCALAR
+// Four rows of as many elements as a vector has, eight at most: their columns, `count` of them, to
+// to[0], to[step], to[2*step] and so on.
+template <class DRow>
+HWY_INLINE void TransposeRows(DRow d, const float* HWY_RESTRICT from, std::int64_t row_stride,
+                              std::int64_t step, float* HWY_RESTRICT to) {
+  const auto r0 = hn::LoadU(d, from);
+  const auto r1 = hn::LoadU(d, from + row_stride);
+  const auto r2 = hn::LoadU(d, from + 2 * row_stride);
+  const auto r3 = hn::LoadU(d, from + 3 * row_stride);
+  const auto low02 = hn::InterleaveLower(d, r0, r2);
+  const auto low13 = hn::InterleaveLower(d, r1, r3);
+  const auto high02 = hn::InterleaveUpper(d, r0, r2);
+  const auto high13 = hn::InterleaveUpper(d, r1, r3);
+  const hn::Vec<DRow> columns[4] = {
+      hn::InterleaveLower(d, low02, low13), hn::InterleaveUpper(d, low02, low13),
+      hn::InterleaveLower(d, high02, high13), hn::InterleaveUpper(d, high02, high13)};
+  HWY_UNROLL(4) for (int i = 0; i < 4; ++i) {
+    if constexpr (hn::MaxLanes(d) == 4) {
+      hn::StoreU(columns[i], d, to + i * step);
+    } else {
+      const hn::Half<DRow> half;
+      hn::StoreU(hn::LowerHalf(half, columns[i]), half, to + i * step);
+      hn::StoreU(hn::UpperHalf(half, columns[i]), half, to + (4 + i) * step);
+    }
+  }
+}
+
+// A panel whose rows' elements lie side by side, in the order of the depth.
+template <int kHeight>
+void PackInOrder(const float* HWY_RESTRICT from, std::int64_t row_stride, std::int64_t count,
+                 float* HWY_RESTRICT out) {
+  const hn::CappedTag<float, 8> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t k = 0;
+  if constexpr (kHeight >= 4) {
+    for (; k + lanes <= count; k += lanes) {
+      if (k % 16 == 0) {  // the lines of the next panel
+        HWY_UNROLL(16) for (int i = kHeight; i < 2 * kHeight; ++i) {
+          hwy::Prefetch(from + i * row_stride + k);
+        }
+      }
+      // The last four rows may be some of those before.
+      HWY_UNROLL(4) for (int i = 0; i < (kHeight + 3) / 4; ++i) {
+        const int row = 4 * i < kHeight - 4 ? 4 * i : kHeight - 4;
+        TransposeRows(d, from + row * row_stride + k, row_stride, kHeight, out + k * kHeight + row);
+      }
+    }
+  }
+  for (; k < count; ++k) {
+    HWY_UNROLL(16) for (int i = 0; i < kHeight; ++i) {
+      out[k * kHeight + i] = from[i * row_stride + k];
+    }
+  }
+}
+
+// Four taps that lie side by side, of some channels.
+template <int kHeight>
+void PackTaps4(const PanelWeights& w, const float* HWY_RESTRICT from, const PanelTap* taps,
+               std::int64_t first, std::int64_t last, float* HWY_RESTRICT out) {
+  const hn::FixedTag<float, 4> d;
+  float* HWY_RESTRICT to[4];
+  std::int64_t step[4];
+  HWY_UNROLL(4) for (int t = 0; t < 4; ++t) {
+    to[t] = out + (taps[t].to + first * taps[t].step) * kHeight;
+    step[t] = taps[t].step * kHeight;
+  }
+  from += taps->from + first * w.channel_stride;
+  for (std::int64_t c = first; c < last; ++c, from += w.channel_stride) {
+    HWY_UNROLL(4) for (int i = 0; i < (kHeight + 3) / 4; ++i) {
+      const int row = 4 * i < kHeight - 4 ? 4 * i : kHeight - 4;
+      HWY_ALIGN float columns[16];
+      TransposeRows(d, from + row * w.row_stride, w.row_stride, 4, columns);
+      HWY_UNROLL(4) for (int t = 0; t < 4; ++t) {
+        hn::StoreU(hn::Load(d, columns + 4 * t), d, to[t] + row);
+      }
+    }
+    HWY_UNROLL(4) for (int t = 0; t < 4; ++t) to[t] += step[t];
+  }
+}
+
+HWY_INLINE bool SideBySide(const PanelTap* taps) {
+  return taps[3].from == taps[0].from + 3 && taps[1].from == taps[0].from + 1 &&
+         taps[2].from == taps[0].from + 2;
+}
+#endif
+
+// Channels [first, last) of one panel.
+template <int kHeight>
+void PackPanel(const PanelWeights& w, const float* HWY_RESTRICT from, std::int64_t first,
+               std::int64_t last, float* HWY_RESTRICT out) {
+  const auto count = static_cast<std::int64_t>(w.taps.size());
+#if HWY_TARGET != HWY_SCALAR
+  if (w.in_order) {
+    return PackInOrder<kHeight>(from + first * w.channel_stride, w.row_stride, count, out);
+  }
+#endif
+  for (std::int64_t t = 0; t < count;) {
+    const PanelTap* taps = w.taps.data() + t;
+#if HWY_TARGET != HWY_SCALAR
+    if constexpr (kHeight >= 4) {
+      if (t + 4 <= count && SideBySide(taps)) {
+        PackTaps4<kHeight>(w, from, taps, first, last, out);
+        t += 4;
+        continue;
+      }
+    }
+#endif
+    for (std::int64_t c = first; c < last; ++c) {
+      const float* HWY_RESTRICT at = from + c * w.channel_stride + taps->from;
+      float* HWY_RESTRICT to = out + (taps->to + c * taps->step) * kHeight;
+      HWY_UNROLL(16) for (int i = 0; i < kHeight; ++i) to[i] = at[i * w.row_stride];
+    }
+    ++t;
+  }
+}
+
+void PackWeights(const PanelWeights& w) {
+  using Function = void (*)(const PanelWeights&, const float*, std::int64_t, std::int64_t, float*);
+  static constexpr auto kFunctions = []<int... kRows>(std::integer_sequence<int, kRows...>) {
+    return std::array<Function, kMostRows>{&PackPanel<kRows + 1>...};
+  }
+  (std::make_integer_sequence<int, kMostRows>());
+  // Of few channels at a time, so that both what is read and what is written stays in the L1 cache.
+  constexpr std::int64_t kChannels = 8;
+  for (std::int64_t first = 0; first < w.channels; first += kChannels) {
+    float* out = w.out;
+    ForEachPanel(w.rows, [&](std::int64_t row, std::int64_t height) {
+      kFunctions[static_cast<std::size_t>(height - 1)](
+          w, w.from + row * w.row_stride, first, std::min(first + kChannels, w.channels), out);
+      out += height * w.panel_depth;
+    });
+  }
+}
+
+void PackPatches(const StripPatches& p) {
+  const D d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (const StripRun& run : p.runs) {
+    const float* from = p.from + run.from;
+    float* HWY_RESTRICT out = p.out + run.to;
+    const std::int64_t last = run.count - lanes;  // where a vector begins that ends the run
+    if (last == lanes) {
+      for (const std::int32_t offset : p.offsets) {
+        const float* HWY_RESTRICT at = from + offset;
+        hn::Store(hn::LoadU(d, at), d, out);
+        hn::Store(hn::LoadU(d, at + lanes), d, out + lanes);
+        out += kVectors * lanes;
+      }
+    } else if (last >= 0) {
+      for (const std::int32_t offset : p.offsets) {
+        const float* HWY_RESTRICT at = from + offset;
+        hn::StoreU(hn::LoadU(d, at), d, out);
+        hn::StoreU(hn::LoadU(d, at + last), d, out + last);
+        out += kVectors * lanes;
+      }
+    } else {
+      for (const std::int32_t offset : p.offsets) {
+        CopyFew<hn::MaxLanes(d)>(from + offset, run.count, out);
+        out += kVectors * lanes;
+      }
+    }
+  }
+}
+
+void Interleave(const Interleaved& row) {
+  const D d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto parts = static_cast<std::int64_t>(row.from.size());
+  const float* const* from = row.from.data();
+  float* HWY_RESTRICT to = row.to;
+  std::int64_t x = 0;
+  const auto load = [&](int part) { return hn::LoadU(d, from[part] + x); };
+  for (; parts <= 4 && x + lanes <= row.count; x += lanes) {
+    if (parts == 1) {
+      hn::StoreU(load(0), d, to + x);
+    } else if (parts == 2) {
+      hn::StoreInterleaved2(load(0), load(1), d, to + 2 * x);
+    } else if (parts == 3) {
+      hn::StoreInterleaved3(load(0), load(1), load(2), d, to + 3 * x);
+    } else {
+      hn::StoreInterleaved4(load(0), load(1), load(2), load(3), d, to + 4 * x);
+    }
+  }
+  for (; x < row.count; ++x) {
+    for (std::int64_t p = 0; p < parts; ++p) to[x * parts + p] = from[p][x];
+  }
+}
+
+}  // namespace
+
+const PackingTable* Packing();  // exported below
+
+const PackingTable* Packing() {
+  static const PackingTable table = {&PackWeights, &PackPatches, &Interleave};
+  return &table;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convserve
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convserve {
+
+HWY_EXPORT(Packing);
+
+const PackingTable& PackingKernels() { return *HWY_DYNAMIC_DISPATCH(Packing)(); }
+
+}  // namespace convserve
+#endif  // HWY_ONCE

@@ -1,0 +1,42 @@
+// How packed panels and strips are cut, for the kernels that pack them and those that multiply
+// them. Included once for every target, after hwy/highway.h.
+#if defined(CONVSERVE_CORE_KERNELS_PANELS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CONVSERVE_CORE_KERNELS_PANELS_INL_H_
+#undef CONVSERVE_CORE_KERNELS_PANELS_INL_H_
+#else
+#define CONVSERVE_CORE_KERNELS_PANELS_INL_H_
+#endif
+
+#include <cstdint>
+
+#include "core/kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace convserve {
+namespace HWY_NAMESPACE {
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+
+constexpr int kVectors = 2;                   // that a strip is wide
+constexpr int kMostRows = MaxRows(kVectors);  // of a panel
+
+HWY_INLINE std::int64_t Strip() { return kVectors * static_cast<std::int64_t>(hn::Lanes(D())); }
+
+// Calls body(row, height) for every panel.
+template <typename Body>
+HWY_INLINE void ForEachPanel(std::int64_t rows, Body body) {
+  const std::int64_t panels = (rows + kMostRows - 1) / kMostRows;
+  std::int64_t row = 0;
+  for (std::int64_t panel = 0; panel < panels; ++panel) {
+    const std::int64_t height = rows / panels + (panel < rows % panels ? 1 : 0);
+    body(row, height);
+    row += height;
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convserve
+HWY_AFTER_NAMESPACE();
+
+#endif  // CONVSERVE_CORE_KERNELS_PANELS_INL_H_
