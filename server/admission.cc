@@ -220,7 +220,8 @@ absl::Status Admission::CheckPlaces(std::int64_t taken) {
   if (taken >= limits_.requests) {
     return Refuse(
         Refusal::kTooManyRequests, absl::StatusCode::kResourceExhausted,
-        fmt::format("{} requests are in progress, as many as this server accepts", taken));
+        fmt::format("{} requests are in progress or on their way, as many as this server accepts",
+                    taken));
   }
   return absl::OkStatus();
 }

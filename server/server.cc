@@ -134,7 +134,7 @@ struct Server::Parts {
                  .max_requests = options.max_requests,
                  .max_connections = options.connections.max_connections}),
         parallelism(tbb::global_control::max_allowed_parallelism,
-                    static_cast<std::size_t>(std::max(options.threads, Processors()) + 2)),
+                    static_cast<std::size_t>(std::max(options.threads, Processors()))),
         service({.handler = {.max_message_bytes = options.max_message_bytes,
                              .max_multiply_adds = options.max_multiply_adds,
                              .algorithm = std::move(algorithm)},
