@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/algorithms/algorithm.h"
+#include "core/algorithms/tasks.h"
 #include "core/aligned_buffer.h"
 #include "fmt/format.h"
 
@@ -47,6 +48,16 @@ absl::Status CheckFit(const Plan& plan, const Operands& operands, std::span<std:
   return violations.empty() ? absl::OkStatus() : InvalidArgument(violations);
 }
 
+// Has the system supply an output's pages one by one: it may take milliseconds to find and clear a
+// huge one, and kernels that look for a stop between tiles write to dozens of them in a tile.
+void TouchPages(std::span<std::byte> output, const std::stop_token& stop) {
+  const std::size_t pages = output.size() / AlignedBuffer::kHugePage;
+  if (pages < 2) return;
+  ForEachTask(static_cast<std::int64_t>(pages), stop, [&](std::int64_t page) {
+    output[static_cast<std::size_t>(page) * AlignedBuffer::kHugePage] = std::byte{0};
+  });
+}
+
 template <typename Parameters>
 absl::StatusOr<Tensor> ConvolveOnce(const Operands& operands, const Parameters& parameters,
                                     DataType output_type) {
@@ -77,6 +88,7 @@ absl::Status Execute(const Plan& plan, const Operands& operands, std::span<std::
   if (!status.ok() || output.empty()) return status;
   std::optional<AlignedBuffer> workspace;
   if (plan.workspace_bytes() > 0) workspace.emplace(plan.workspace_bytes());
+  TouchPages(output, stop);
   return plan.algorithm().run({plan.problem(), operands, output,
                                workspace ? workspace->span() : std::span<std::byte>(),
                                std::move(stop),
