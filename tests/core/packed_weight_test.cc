@@ -33,30 +33,6 @@ using ::testing::StartsWith;
 
 constexpr SpecRange kLarge = {.max_channels = 70, .max_filters = 60, .max_spatial = 30};
 
-TEST(PackedWeights, GiveTheSameBitsInEveryAlgorithm) {
-  Random random(21);
-  std::set<std::string_view> packing;
-  for (int valid = 0; valid < 100;) {
-    const ProblemSpec spec = RandomSpec(random, kLarge);
-    const auto problem = MakeProblem(spec);
-    if (!problem.ok()) continue;
-    ++valid;
-    const RandomOperands operands = RealOperands(random, spec);
-    for (const std::string_view algorithm : AlgorithmNames()) {
-      const auto plan = MakePlan(*problem, algorithm);
-      if (!plan.ok() || algorithm == "reference") continue;
-      const auto packed = PackWeight(*plan, operands.weight.view());
-      ASSERT_TRUE(packed.ok()) << packed.status();
-      if (packed->byte_count() == 0) continue;
-      packing.insert(algorithm);
-      ASSERT_TRUE(SameBits(*RunAlgorithm(*problem, operands.view(), algorithm),
-                           *RunPacked(*problem, operands.view(), algorithm)))
-          << plan->ToString();
-    }
-  }
-  EXPECT_THAT(packing, ::testing::Contains("panels"));
-}
-
 class PackedWeightTest : public ::testing::Test {
  protected:
   void TearDown() override { ASSERT_TRUE(ForceInstructionSet("").ok()); }
@@ -83,6 +59,31 @@ class PackedWeightTest : public ::testing::Test {
     return weight;
   }();
 };
+
+TEST_F(PackedWeightTest, GivesTheSameBitsInEveryAlgorithmAndInstructionSet) {
+  Random random(21);
+  std::set<std::string_view> packing;
+  for (int valid = 0; valid < 60;) {
+    const ProblemSpec spec = RandomSpec(random, kLarge);
+    const auto problem = MakeProblem(spec);
+    if (!problem.ok()) continue;
+    ++valid;
+    const RandomOperands operands = RealOperands(random, spec);
+    for (const std::string_view algorithm : AlgorithmNames()) {
+      const auto plan = MakePlan(*problem, algorithm);
+      if (!plan.ok()) continue;
+      if (PackWeight(*plan, operands.weight.view())->byte_count() == 0) continue;
+      packing.insert(algorithm);
+      for (const std::string_view name : InstructionSets()) {
+        ASSERT_TRUE(ForceInstructionSet(name).ok());
+        ASSERT_TRUE(SameBits(*RunAlgorithm(*problem, operands.view(), algorithm),
+                             *RunPacked(*problem, operands.view(), algorithm)))
+            << plan->ToString() << " on " << name;
+      }
+    }
+  }
+  EXPECT_THAT(packing, ::testing::Contains("panels"));
+}
 
 TEST_F(PackedWeightTest, ServesItsPlanAndEqualOnes) {
   const auto packed = PackWeight(plan_, weight_.view());
