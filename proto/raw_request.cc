@@ -92,8 +92,11 @@ absl::StatusOr<ReceivedRequest> ReceivedRequest::Read(Operation operation, ByteC
       std::visit([&](auto& m) { return m.ParseFromString(split->rest); }, parts->message);
   if (!parsed)
     return absl::InvalidArgumentError("expected a protobuf message, got a malformed one");
-  parts->bytes = std::move(bytes);
   parts->data = split->data;
+  const auto is_empty = [](const ByteRange& data) { return data.size() == 0; };
+  if (!std::all_of(parts->data.begin(), parts->data.end(), is_empty)) {
+    parts->bytes = std::move(bytes);
+  }
   return ReceivedRequest(std::move(parts));
 }
 
@@ -108,12 +111,19 @@ bool ReceivedRequest::wants_values() const {
       [](const auto& message) { return message.output_encoding() == v1::TENSOR_ENCODING_VALUES; });
 }
 
-std::int64_t ReceivedRequest::message_bytes() const { return parts_->bytes.size(); }
+std::int64_t ReceivedRequest::message_bytes() const {
+  std::int64_t total = parts_->bytes.size();
+  for (const v1::Tensor* tensor : parts_->Tensors()) {
+    if (tensor == nullptr) continue;
+    total += static_cast<std::int64_t>(tensor->values().SpaceUsedExcludingSelfLong());
+  }
+  return total;
+}
 
 std::int64_t ReceivedRequest::memory_bytes() const {
   const ByteChain& bytes = parts_->bytes;
   const auto tensors = parts_->Tensors();
-  std::int64_t total = bytes.size();
+  std::int64_t total = message_bytes();
   bool copies = false;
   for (std::size_t i = 0; i < kTensors; ++i) {
     if (tensors[i] == nullptr) continue;

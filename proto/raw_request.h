@@ -48,11 +48,11 @@ class ReceivedRequest {
   DecodedProblem Decode() const;
   bool wants_values() const;
 
-  // The message as it came.
+  // What it holds: the message as it came, unless all of it was parsed, and `values` as parsed.
   std::int64_t message_bytes() const;
 
-  // The most bytes that the message and its tensors take at a time: as it came, each piece being
-  // given back when its bytes have been moved, and tensors that are decoded from `values`.
+  // The most bytes that this and its tensors take at a time: each piece of the message is given
+  // back when its bytes have been moved; tensors are decoded from `values`.
   std::int64_t memory_bytes() const;
 
   // The tensors, aligned for their types: in place where they came so, otherwise moved, with one

@@ -47,10 +47,17 @@ std::uint32_t Nested(Level level) {
   }
 }
 
-// Moves `reader` to `end`, through fields of a message of this level, and adds to `bytes` what is
-// not an element of a tensor. False for malformed fields.
-bool CountFieldBytes(WireReader& reader, std::int64_t end, Level level, std::int64_t& bytes) {
-  while (reader.position() < end && bytes <= kMaxFieldBytes) {
+// Bytes of a message: of `data` and of `values` of its tensors, and all others.
+struct Contents {
+  std::int64_t fields = 0;
+  std::int64_t data = 0;
+  std::int64_t values = 0;
+};
+
+// Moves `reader` to `end`, through fields of a message of this level, and counts them. False for
+// malformed fields.
+bool Count(WireReader& reader, std::int64_t end, Level level, Contents& contents) {
+  while (reader.position() < end && contents.fields <= kMaxFieldBytes) {
     const std::int64_t start = reader.position();
     const auto tag = reader.ReadTag(end);
     if (!tag) return false;
@@ -60,16 +67,32 @@ bool CountFieldBytes(WireReader& reader, std::int64_t end, Level level, std::int
     if (nested) {
       const auto message = reader.ReadLength(end);
       if (!message) return false;
-      bytes += message->begin - start;
+      contents.fields += message->begin - start;
       const Level inner = static_cast<Level>(static_cast<int>(level) - 1);
-      if (!CountFieldBytes(reader, message->end, inner, bytes)) return false;
+      if (!Count(reader, message->end, inner, contents)) return false;
       continue;
     }
     if (!reader.SkipValue(*tag, end)) return false;
-    bytes += (elements ? value : reader.position()) - start;
+    contents.fields += (elements ? value : reader.position()) - start;
+    if (elements) {
+      (*tag == kDataTag ? contents.data : contents.values) += reader.position() - value;
+    }
   }
   return true;
 }
+
+absl::StatusOr<Contents> ContentsOf(const ByteChain& bytes, Level level) {
+  WireReader reader(bytes);
+  Contents contents;
+  if (!Count(reader, bytes.size(), level, contents)) {
+    return Malformed(bytes.size(), reader.position());
+  }
+  if (contents.fields > kMaxFieldBytes) return TooMuch();
+  return contents;
+}
+
+// A repeated field grows by doubling.
+std::int64_t ParsedBytes(std::int64_t values) { return 2 * values; }
 
 class Splitter {
  public:
@@ -161,13 +184,16 @@ class Splitter {
 
 }  // namespace
 
-absl::Status CheckExplainRequest(const ByteChain& bytes) {
-  WireReader reader(bytes);
-  std::int64_t field_bytes = 0;
-  if (!CountFieldBytes(reader, bytes.size(), Level::kExplainRequest, field_bytes)) {
-    return Malformed(bytes.size(), reader.position());
-  }
-  return field_bytes > kMaxFieldBytes ? TooMuch() : absl::OkStatus();
+absl::StatusOr<std::int64_t> BytesToReadRequest(const ByteChain& bytes) {
+  const auto contents = ContentsOf(bytes, Level::kRequest);
+  if (!contents.ok()) return contents.status();
+  return contents->values + ParsedBytes(contents->values);
+}
+
+absl::StatusOr<std::int64_t> BytesToReadExplainRequest(const ByteChain& bytes) {
+  const auto contents = ContentsOf(bytes, Level::kExplainRequest);
+  if (!contents.ok()) return contents.status();
+  return contents->data + ParsedBytes(contents->values);
 }
 
 absl::StatusOr<SplitMessage> Split(const ByteChain& bytes, std::size_t tensors) {

@@ -41,8 +41,12 @@ inline constexpr std::int64_t kMaxFieldBytes = std::int64_t{1} << 20;
 // to the pieces, not to the bytes of tensors.
 absl::StatusOr<SplitMessage> Split(const ByteChain& bytes, std::size_t tensors);
 
-// The same refusals for an ExplainRequest, which protobuf parses as a whole.
-absl::Status CheckExplainRequest(const ByteChain& bytes);
+// The memory that reading a ConvRequest or ConvTransposeRequest takes, beside the message and some
+// kMaxFieldBytes: its `values`, copied with the rest and then parsed. Or the refusals of Split.
+absl::StatusOr<std::int64_t> BytesToReadRequest(const ByteChain& bytes);
+
+// The same for an ExplainRequest, which protobuf parses as a whole, `data` included.
+absl::StatusOr<std::int64_t> BytesToReadExplainRequest(const ByteChain& bytes);
 
 }  // namespace convserve
 

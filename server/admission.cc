@@ -100,6 +100,18 @@ absl::Status Admission::Enter(Place& place, std::int64_t message_bytes) {
   return absl::OkStatus();
 }
 
+absl::Status Admission::Grow(Place& place, std::int64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  const std::int64_t before = place.held_;
+  Release(place, before);  // what follows counts it again
+  const std::int64_t after = SaturatingAdd(before, bytes);
+  absl::Status status = CheckMemory({.message_bytes = after});
+  const std::int64_t held = status.ok() ? after : before;
+  held_ += held;
+  place.held_ = held;
+  return status;
+}
+
 absl::StatusOr<std::optional<Admission::Lane>> Admission::Reserve(Place& place,
                                                                   const Demand& demand,
                                                                   Ready ready) {

@@ -3,11 +3,12 @@
 //
 // A request is expected from its first sign on; one that will find no place is refused then, before
 // anything is done for it. It takes a Place when it arrives; the bytes of its message, which are in
-// memory already, count from then on. Once its shapes have been checked, and before any tensor is
-// allocated, it states its Demand: the bytes of the message and the further bytes (output,
-// workspace, decoded tensors), which count from the moment when it may compute. All bytes together
-// never exceed the limit, and whoever was taken in can be served in the end: the messages of those
-// that wait always leave room for the largest of their further demands.
+// memory already, count from then on. What parsing a long one takes is asked for before it is
+// parsed. Once its shapes have been checked, and before any tensor is allocated, it states its
+// Demand: the bytes of the message and the further bytes (output, workspace, decoded tensors),
+// which count from the moment when it may compute. All bytes together never exceed the limit, and
+// whoever was taken in can be served in the end: the messages of those that wait always leave room
+// for the largest of their further demands.
 //
 // Order. The waiting request with the earliest due time comes first:
 //
@@ -147,6 +148,10 @@ class Admission {
 
   // Takes a place for a request whose message has this many bytes, or refuses.
   absl::Status Enter(Place& place, std::int64_t message_bytes = 0);
+
+  // Parsing the message of an entered request takes so many bytes more, until its Demand counts
+  // what it holds. Refuses as Reserve would.
+  absl::Status Grow(Place& place, std::int64_t bytes);
 
   // Asks for bytes and a slot, for a place that was entered and has neither. A lane: granted.
   // Nothing: `ready` will be called, perhaps on another thread and before this returns. CANCELLED

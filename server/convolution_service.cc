@@ -106,6 +106,12 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
     std::optional<Admission::Lane> lane;
     const absl::Status status = Guarded([&] {
       if (stop_.stop_requested()) return Stopped();
+      // Short ones are too few to be counted twice.
+      if (received_bytes_ > kShortMessageBytes) {
+        const auto more = Method::BytesToRead(received_);
+        if (!more.ok()) return more.status();
+        if (absl::Status room = service_.admission_.Grow(place_, *more); !room.ok()) return room;
+      }
       auto request = Method::Read(received_);
       if (!request.ok()) return request.status();
       request_.emplace(*std::move(request));

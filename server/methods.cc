@@ -30,6 +30,11 @@ absl::Status Serialize(const Message& message, grpc::ByteBuffer& bytes) {
 
 }  // namespace
 
+absl::StatusOr<std::int64_t> TensorMethod::BytesToRead(const grpc::ByteBuffer& bytes) {
+  grpc::ByteBuffer pieces(bytes);
+  return BytesToReadRequest(ByteChain(pieces));
+}
+
 absl::StatusOr<ReceivedRequest> TensorMethod::Read(Operation operation, grpc::ByteBuffer& bytes) {
   return ReceivedRequest::Read(operation, ByteChain(bytes));
 }
@@ -40,14 +45,17 @@ absl::Status TensorMethod::Write(const Request& request, Result result, grpc::By
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::DescribeRequest> DescribeMethod::Read(grpc::ByteBuffer& bytes) {
+absl::StatusOr<std::int64_t> DescribeMethod::BytesToRead(const grpc::ByteBuffer& bytes) {
   const std::size_t size = bytes.Length();
-  if (size > static_cast<std::size_t>(kMaxFieldBytes)) {
-    absl::Status status = absl::ResourceExhaustedError(
-        fmt::format("expected a message of at most {} bytes, got {}", kMaxFieldBytes, size));
-    SetReason(status, "REQUEST_LIMIT");
-    return status;
-  }
+  if (size <= static_cast<std::size_t>(kMaxFieldBytes)) return 0;
+  absl::Status status = absl::ResourceExhaustedError(
+      fmt::format("expected a message of at most {} bytes, got {}", kMaxFieldBytes, size));
+  SetReason(status, "REQUEST_LIMIT");
+  return status;
+}
+
+absl::StatusOr<v1::DescribeRequest> DescribeMethod::Read(grpc::ByteBuffer& bytes) {
+  if (const auto size = BytesToRead(bytes); !size.ok()) return size.status();
   return Parse<v1::DescribeRequest>(bytes);
 }
 
@@ -55,10 +63,13 @@ absl::Status DescribeMethod::Write(const Request&, const Result& result, grpc::B
   return Serialize(result, bytes);
 }
 
-absl::StatusOr<v1::ExplainRequest> ExplainMethod::Read(grpc::ByteBuffer& bytes) {
+absl::StatusOr<std::int64_t> ExplainMethod::BytesToRead(const grpc::ByteBuffer& bytes) {
   grpc::ByteBuffer pieces(bytes);
-  const absl::Status status = CheckExplainRequest(ByteChain(pieces));
-  if (!status.ok()) return status;
+  return BytesToReadExplainRequest(ByteChain(pieces));
+}
+
+absl::StatusOr<v1::ExplainRequest> ExplainMethod::Read(grpc::ByteBuffer& bytes) {
+  if (const auto size = BytesToRead(bytes); !size.ok()) return size.status();
   return Parse<v1::ExplainRequest>(bytes);
 }
 

@@ -3,9 +3,12 @@
 //
 // Read takes the bytes out of the buffer. INVALID_ARGUMENT for a malformed message,
 // RESOURCE_EXHAUSTED for one beyond kMaxFieldBytes; throws std::bad_alloc. Write likewise.
+// BytesToRead says before what memory Read is going to take at most beside the message, or refuses
+// as Read would.
 #ifndef CONVSERVE_SERVER_METHODS_H_
 #define CONVSERVE_SERVER_METHODS_H_
 
+#include <cstdint>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -24,6 +27,7 @@ struct TensorMethod {
   static constexpr bool kConvolves = true;
   static constexpr bool kTiny = false;  // whatever the request holds
 
+  static absl::StatusOr<std::int64_t> BytesToRead(const grpc::ByteBuffer& bytes);
   static absl::StatusOr<Request> Read(Operation operation, grpc::ByteBuffer& bytes);
   static absl::Status Write(const Request& request, Result result, grpc::ByteBuffer& bytes);
 };
@@ -52,6 +56,7 @@ struct DescribeMethod {
   static constexpr bool kConvolves = false;
   static constexpr bool kTiny = true;
 
+  static absl::StatusOr<std::int64_t> BytesToRead(const grpc::ByteBuffer& bytes);
   static absl::StatusOr<Request> Read(grpc::ByteBuffer& bytes);
   static absl::Status Write(const Request& request, const Result& result, grpc::ByteBuffer& bytes);
 };
@@ -64,6 +69,7 @@ struct ExplainMethod {
   static constexpr bool kConvolves = false;
   static constexpr bool kTiny = false;
 
+  static absl::StatusOr<std::int64_t> BytesToRead(const grpc::ByteBuffer& bytes);
   static absl::StatusOr<Request> Read(grpc::ByteBuffer& bytes);
   static absl::Status Write(const Request& request, const Result& result, grpc::ByteBuffer& bytes);
 };

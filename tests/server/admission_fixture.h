@@ -30,9 +30,13 @@ class AdmissionTest : public ::testing::Test {
     for (const auto& [name, place] : places_) admission_.Withdraw(*place);
   }
 
-  absl::Status Enter(int name) {
+  absl::Status Enter(int name, std::int64_t message_bytes = 0) {
     places_[name] = std::make_unique<Admission::Place>(admission_);
-    return admission_.Enter(*places_[name]);
+    return admission_.Enter(*places_[name], message_bytes);
+  }
+
+  std::string Grow(int name, std::int64_t bytes) {
+    return ReasonOf(admission_.Grow(*places_[name], bytes));
   }
 
   absl::StatusOr<std::optional<Lane>> Reserve(int name, const Demand& demand) {

@@ -70,6 +70,23 @@ TEST_F(AdmissionTest, WaitingMessagesLeaveRoomForTheLargestOfTheirDemands) {
   EXPECT_THAT(granted_, ElementsAre(2, 3));
 }
 
+TEST_F(AdmissionTest, WhatParsingTakesCountsUntilTheDemandIsStated) {
+  ASSERT_TRUE(Enter(1, 20).ok());
+  EXPECT_EQ(Grow(1, 60), "");
+  EXPECT_EQ(Now().bytes, 80);
+  ASSERT_TRUE(Enter(2, 10).ok());
+  EXPECT_EQ(Grow(2, 11), "MEMORY_BUSY");
+  EXPECT_EQ(Grow(2, 91), "MEMORY_LIMIT");
+  EXPECT_EQ(Grow(2, std::numeric_limits<std::int64_t>::max()), "MEMORY_LIMIT");
+  EXPECT_EQ(Now().bytes, 90) << "a refusal changes nothing";
+  EXPECT_TRUE(Reserve(1, {.message_bytes = 30, .further_bytes = 10})->has_value());
+  EXPECT_EQ(Now().bytes, 50);
+  EXPECT_EQ(Grow(2, 11), "");
+  Leave(2);
+  Leave(1);
+  EXPECT_EQ(Now().bytes, 0);
+}
+
 TEST_F(AdmissionTest, RefusesMoreThanThereIsWithoutAHintToRetry) {
   EXPECT_EQ(Ask(1, {.message_bytes = 60, .further_bytes = 41}), "MEMORY_LIMIT");
   EXPECT_EQ(last_refusal_.code(), absl::StatusCode::kResourceExhausted);

@@ -25,9 +25,10 @@ ReceivedRequest Received(const v1::ConvTransposeRequest& request) {
 TEST(Handler, CountsTheBytesOfMessageDecodedTensorsOutputAndWorkspace) {
   const Handler handler({.algorithm = "reference"});
   v1::ConvRequest request = SmallConv();
-  const auto work = handler.Prepare(Received(request));
+  const ReceivedRequest received = Received(request);
+  const auto work = handler.Prepare(received);
   ASSERT_TRUE(work.ok()) << work.status();
-  const auto message = static_cast<std::int64_t>(request.ByteSizeLong());
+  const std::int64_t message = received.message_bytes();
   const std::int64_t decoded = 2 * 4 * 4;  // both operands came as four numbers
   const std::int64_t output = 4 + 8;       // one float32, and the number that travels
   EXPECT_EQ(work->bytes, message + decoded + output + work->plan.workspace_bytes());

@@ -167,6 +167,52 @@ TEST(Hazard03, CompressedBombsAreUnimplementedAndLeaveMemoryFlat) {
   server.ExpectServing();
 }
 
+// A number takes eight bytes of the message, eight where protobuf finds it and eight parsed.
+TEST(PeakMemory, OfValuesStaysWithinTheLimit) {
+  constexpr std::int64_t kLimit = 96 * kMiB;
+  const ServerProcess server(
+      {"--memory-limit", std::to_string(kLimit), "--max-message-bytes", std::to_string(kLimit)});
+  const std::int64_t before = server.PeakMemory();
+  const auto values = [](std::int64_t bytes) {
+    v1::ConvRequest request = SmallConv();
+    const std::int64_t count = bytes / 8;
+    request.mutable_input()->set_shape(2, 1);
+    request.mutable_input()->set_shape(3, count);
+    request.mutable_weight()->set_shape(2, 1);
+    request.mutable_weight()->set_shape(3, 1);
+    request.mutable_weight()->clear_values();
+    request.mutable_weight()->add_values(1);
+    request.mutable_input()->mutable_values()->Resize(static_cast<int>(count), 1);
+    request.set_output_encoding(v1::TENSOR_ENCODING_DATA);
+    return request;
+  };
+  v1::ConvResponse response;
+  const absl::Status large = Caller(server.Channel()).Conv(values(32 * kMiB), response);
+  EXPECT_EQ(large.code(), absl::StatusCode::kResourceExhausted) << large;
+  EXPECT_EQ(ReasonOf(large), "MEMORY_LIMIT");
+
+  const v1::ConvRequest fitting = values(8 * kMiB);
+  std::vector<std::future<absl::Status>> calls;
+  for (int i = 0; i < 12; ++i) {
+    calls.push_back(std::async(std::launch::async, [&] {
+      v1::ConvResponse own;
+      return Caller(server.Channel()).Conv(fitting, own);
+    }));
+  }
+  int answered = 0;
+  for (auto& call : calls) {
+    const absl::Status status = call.get();
+    if (status.ok()) {
+      ++answered;
+    } else {
+      EXPECT_EQ(ReasonOf(status), "MEMORY_BUSY") << status;
+    }
+  }
+  EXPECT_GT(answered, 0);
+  EXPECT_LT(static_cast<double>(server.PeakMemory() - before), (kLimit + 64 * kMiB) * kShadow);
+  server.ExpectServing();
+}
+
 TEST(PeakMemory, Of64MiBInAnd64MiBOutIsLittleMoreThanTheTensors) {
   const ServerProcess server({});
   const Tensor input(DataType::kFloat32, {1, 1, 4096, 4096});
