@@ -71,7 +71,9 @@ class Block {
     std::int64_t k = 0;
     for (std::int64_t end = 0;;) {
       earlier.Start(sums);
-      for (end = std::min(end + kRunningSum, tile.depth); k < end; ++k) {
+      end = std::min(end + kRunningSum, tile.depth);
+      // Unrolled, so that the end of a part is foreseen.
+      HWY_UNROLL(8) for (; k < end; ++k) {
         const T* HWY_RESTRICT b = columns + tile.offsets[k];
         if constexpr (kVectors <= kRows) {
           V column[kVectors];

@@ -37,7 +37,8 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
   LongSum<kRows, kWidth, float> earlier;
   for (std::int64_t left = p.depth;;) {
     earlier.Start(sums);
-    for (std::int64_t k = std::min(left, kRunningSum); k > 0; --k) {
+    // Unrolled, so that the end of a part is foreseen.
+    HWY_UNROLL(8) for (std::int64_t k = std::min(left, kRunningSum); k > 0; --k) {
       V patch[kWidth];
       HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) patch[v] = hn::Load(d, b + v * lanes);
       HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
