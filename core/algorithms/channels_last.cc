@@ -34,7 +34,7 @@ constexpr std::int64_t kWantedTasks = 8;
 constexpr std::int64_t kFiltersPacked = 16;  // a cache line
 // Weights of one filter that are copied at once, but for one channel's where they are more.
 constexpr std::int64_t kWeightsCopied = 512;
-constexpr std::int64_t kMaxTaps = 16 * 1024;
+constexpr std::int64_t kMaxTaps = std::int64_t{16} * 1024;
 static_assert(kFiltersPacked * (std::max(kMaxTaps, kWeightsCopied) + 1) *
                   std::int64_t{sizeof(float)} <=
               kScratchBytes);

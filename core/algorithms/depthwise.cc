@@ -20,7 +20,7 @@ namespace convserve {
 namespace {
 
 // Outputs of a task, about.
-constexpr std::int64_t kTaskOutputs = 64 * 1024;
+constexpr std::int64_t kTaskOutputs = std::int64_t{64} * 1024;
 // Rows of a task are a multiple of this, which the kernel computes at once.
 constexpr std::int64_t kRowStep = 3;
 // Outputs of so many bytes have left the caches before anyone reads them.

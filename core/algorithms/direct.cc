@@ -34,8 +34,8 @@ namespace {
 // More make a matrix product that is faster.
 constexpr std::int64_t kMaxFilters = 2;
 // Elements of a window, in the L2 cache, and those that a block of output rows meets, in the L1.
-constexpr std::int64_t kWindowSize = 24 * 1024;
-constexpr std::int64_t kBlockWindowSize = 6 * 1024;
+constexpr std::int64_t kWindowSize = std::int64_t{24} * 1024;
+constexpr std::int64_t kBlockWindowSize = std::int64_t{6} * 1024;
 static_assert((kWindowSize + kDirectSlack) * std::int64_t{sizeof(double)} <= kScratchBytes);
 // Outputs of a row that a window must have room for.
 constexpr std::int64_t kMinWidth = 32;
@@ -44,7 +44,7 @@ constexpr std::int64_t kGroupsPacked = 64;
 // Taps of a kernel at most.
 constexpr std::int64_t kMaxTaps = 4096;
 // Multiply-adds of a task, at least, where there are enough for several.
-constexpr std::int64_t kTaskProducts = 256 * 1024;
+constexpr std::int64_t kTaskProducts = std::int64_t{256} * 1024;
 
 // The tile of outputs for which windows of so many channels have room: rows as wide as possible,
 // then as many as possible.
@@ -137,6 +137,7 @@ class Direct {
     std::int64_t taps = 1;
     for (std::size_t axis = 0; axis < 3; ++axis) {
       std::vector<Phase> all;
+      all.reserve(phases.size());
       for (const PhaseRun& phase : phases) all.push_back(phase.patches.phases[axis]);
       axes[axis] = Union(all);
     }
@@ -240,6 +241,7 @@ class Direct {
       copies.FillPadding(window + c * shared.window.channel_size());
     }
     std::vector<DirectTile<T>> tiles;
+    tiles.reserve(phases.size());
     for (const PhaseRun& phase : phases) {
       tiles.push_back(TileOf(phase, window, shared.window.pitch(), origin, extent, groups.batch));
     }

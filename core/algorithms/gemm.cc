@@ -47,7 +47,7 @@ static_assert(kDepthBlock * 255 * 255 < 1 << 24, "integer block sums must be exa
 // Elements of the buffer that holds a window or packed patches: what fits the L2 cache beside
 // weights and outputs.
 template <typename T>
-constexpr std::int64_t kBufferSize = std::int64_t{256 * 1024} / std::int64_t{sizeof(T)};
+constexpr std::int64_t kBufferSize = std::int64_t{256} * 1024 / std::int64_t{sizeof(T)};
 // Filters whose weights of one depth block stay in the L2 cache beside the buffer.
 constexpr std::int64_t kRowsInCache = 96;
 // Products between two looks at whether to stop: about a millisecond.
@@ -328,7 +328,7 @@ class Gemm {
 
 // Sums of this many 8-bit products stay exact in the double they pass through on their way to a
 // float.
-constexpr std::int64_t kMaxExactProducts = (std::int64_t{1} << 53) / (255 * 255);
+constexpr std::int64_t kMaxExactProducts = (std::int64_t{1} << 53) / (std::int64_t{255} * 255);
 
 std::string Refusal(const Problem& problem) {
   const Geometry g(problem);

@@ -22,10 +22,10 @@ namespace convserve {
 // Elements of a task's packed weights, of all phases and one block of depth; of the windows of its
 // box; of its packed patches, one strip at least; of its totals. What a task works with at a time
 // stays in the L2 cache.
-inline constexpr std::int64_t kPanelWeights = 56 * 1024;
-inline constexpr std::int64_t kPanelWindows = 64 * 1024;
-inline constexpr std::int64_t kPanelStrips = 32 * 1024;
-inline constexpr std::int64_t kPanelSums = 160 * 1024;
+inline constexpr std::int64_t kPanelWeights = std::int64_t{56} * 1024;
+inline constexpr std::int64_t kPanelWindows = std::int64_t{64} * 1024;
+inline constexpr std::int64_t kPanelStrips = std::int64_t{32} * 1024;
+inline constexpr std::int64_t kPanelSums = std::int64_t{160} * 1024;
 static_assert(kPanelStrips >= kDepthBlock * kMaxStrip);
 // Rows of weights that are packed at a time where all patches are packed before: they stay in the
 // L1 cache.

@@ -46,7 +46,7 @@ constexpr std::int64_t kLeastFilters = 12;
 // Products of an output at least: with fewer a strip is packed for too little.
 constexpr std::int64_t kLeastDepth = 8;
 // Taps of a kernel at most.
-constexpr std::int64_t kMostTaps = 16 * 1024;
+constexpr std::int64_t kMostTaps = std::int64_t{16} * 1024;
 
 // What a thread works in.
 struct PanelScratch {
@@ -175,7 +175,7 @@ class Panels {
   // Columns from `column` on whose patches stay in the L1 cache, and whose totals go to one place.
   std::int64_t ColumnsAtOnce(std::size_t first, std::size_t last, const Box& box,
                              std::int64_t column, std::int64_t depth) const {
-    constexpr std::int64_t kPatches = 3 * 1024;
+    constexpr std::int64_t kPatches = std::int64_t{3} * 1024;
     const std::int64_t left = box.columns() - column;
     if (left <= kernels_.strip) return left;
     const std::int64_t most = std::min(left, kPatches / depth) / kernels_.strip * kernels_.strip;

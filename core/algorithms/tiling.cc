@@ -8,7 +8,7 @@ namespace convserve {
 namespace {
 
 // Columns of a tile at most, in general and when its sums are not formed in the output.
-constexpr std::int64_t kMaxColumns = 16 * 1024;
+constexpr std::int64_t kMaxColumns = std::int64_t{16} * 1024;
 constexpr std::int64_t kMaxSumsColumns = 2048;
 // Outputs of a cut row at least.
 constexpr std::int64_t kLeastWidth = 16;
