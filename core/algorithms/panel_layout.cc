@@ -38,7 +38,7 @@ bool SamePatches(const std::array<Phase, 3>& a, const std::array<Phase, 3>& b) {
 }  // namespace
 
 PanelLayout::PanelLayout(const Problem& problem, const Geometry& g, const Patches& operands)
-    : g_(g), products_(problem.multiply_adds()) {
+    : g_(g), products_(problem.multiply_adds()), batch_(std::max<std::int64_t>(g.batch, 1)) {
   std::int64_t phases = 1;
   for (const Axis& axis : g_.axes) phases *= PhaseCount(problem.operation(), axis);
   if (phases > kMaxPhases) {
@@ -133,7 +133,7 @@ void PanelLayout::SetBox(std::int64_t most) {
   extent[1] = part(extent_[1], most / extent[2]);
   extent[0] = extent[1] == extent_[1] ? part(extent_[0], most / (extent[1] * extent[2])) : 1;
   box_.images = 1;
-  if (extent == extent_) box_.images = part(g_.batch, most / box_.columns());
+  if (extent == extent_) box_.images = part(batch_, most / box_.columns());
   if (window_) window_.emplace(*all_, Window::Extent{extent[1], extent[2]});
 }
 
@@ -221,8 +221,7 @@ void PanelLayout::SetOffsets() {
 }
 
 std::int64_t PanelLayout::tasks() const {
-  std::int64_t tasks =
-      g_.groups * CeilDivide(g_.filters, rows_) * CeilDivide(g_.batch, box_.images);
+  std::int64_t tasks = g_.groups * CeilDivide(g_.filters, rows_) * CeilDivide(batch_, box_.images);
   for (std::size_t axis = 0; axis < 3; ++axis) {
     tasks *= CeilDivide(extent_[axis], box_.extent[axis]);
   }

@@ -143,6 +143,7 @@ class PanelLayout {
 
   const Geometry& g_;
   const std::int64_t products_;
+  const std::int64_t batch_;  // at least 1: empty ones have plans, too
   std::string refusal_;
   std::vector<PanelPhase> phases_;
   std::optional<Patches> all_;               // one stretch of taps that holds those of all phases
