@@ -2,14 +2,15 @@
 //
 // A blocked product multiplies padding as zeros. That is the same as skipping it, except where a
 // weight is infinite or NaN: 0 * Inf is NaN. Such weights are rare, so the product is computed as
-// always and the few outputs that it can have spoilt are computed again, in the same order of
-// summation.
+// always and the few outputs that it can have spoilt are computed again, in the order of the matrix
+// kernels' sums (kDirect ends its parts with rows of taps: its outputs may differ in rounding).
 #ifndef CONVSERVE_CORE_ALGORITHMS_BORDER_H_
 #define CONVSERVE_CORE_ALGORITHMS_BORDER_H_
 
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
@@ -106,20 +107,22 @@ class BorderRepair {
     const std::int64_t weight =
         g_.weight.offset + group * g_.weight.group + m % g_.filters * g_.weight.filter;
     // Of all blocks, of the parts of a block, and of the products of a part.
-    Sum total = 0;
-    Sum block = 0;
+    std::optional<Sum> total;
+    std::optional<Sum> block;
     Sum sum = 0;
-    std::int64_t blocks = 0;
-    std::int64_t parts = 0;
     std::int64_t products = 0;  // of the block
+    const auto join = [](std::optional<Sum>& whole, Sum part) {
+      whole = whole ? *whole + part : part;
+    };
     const auto end_part = [&] {
-      block = parts++ == 0 ? sum : block + sum;
+      join(block, sum);
       sum = 0;
     };
     const auto end_block = [&] {
       if (products % kRunningSum != 0) end_part();
-      total = blocks++ == 0 ? block : total + block;
-      parts = products = 0;
+      join(total, *block);
+      block.reset();
+      products = 0;
     };
     Index tap;
     for (std::int64_t c = 0; c < g_.channels; ++c) {
@@ -136,7 +139,7 @@ class BorderRepair {
     if (products > 0) end_block();
     auto* out = reinterpret_cast<Out*>(run_.output.data()) + batch * g_.output.batch +
                 m * g_.output.channel + OutputOffset(g_, patches_.phases, q);
-    *out = RoundTo<Out>(total + bias_[static_cast<std::size_t>(m)]);
+    *out = RoundTo<Out>(total.value_or(0) + bias_[static_cast<std::size_t>(m)]);
   }
 
   Sum AddTap(std::int64_t input, std::int64_t weight, const Index& q, const Index& tap,

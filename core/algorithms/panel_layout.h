@@ -12,6 +12,7 @@
 
 #include "core/algorithms/border.h"
 #include "core/algorithms/patches.h"
+#include "core/algorithms/tiling.h"
 #include "core/algorithms/window.h"
 #include "core/geometry.h"
 #include "core/kernels/panel_kernel.h"
@@ -111,6 +112,8 @@ class PanelLayout {
   bool covers_rows() const { return covers_rows_; }
   std::int64_t taps() const { return taps_; }          // of all phases
   std::int64_t channels() const { return channels_; }  // of a block of depth
+  std::int64_t depth_blocks() const { return CeilDivide(g_.channels, channels_); }
+  std::int64_t panel_depth() const { return channels_ * taps_; }
   const Patches& all() const { return *all_; }
   // The window that all phases read; nothing where columns are elements of the input.
   const std::optional<Window>& window() const { return window_; }

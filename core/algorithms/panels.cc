@@ -185,7 +185,7 @@ class Panels {
     return std::max(most, kernels_.strip);
   }
 
-  // Adds channels to all totals: weights are packed once, patches strip by strip.
+  // Adds channels to all totals: weights are packed once, patches a few strips at a time.
   void AddColumns(const Task& task, const Channels& channels, const PanelScratch& scratch) const {
     const float* weights = weights_.Panels(WeightsOf(task, channels), scratch.weights);
     ForEachPatches([&](std::size_t first, std::size_t last) {
@@ -255,7 +255,7 @@ class Panels {
                   const Channels& channels, const PanelScratch& scratch,
                   PanelProduct product) const {
     const PanelPhase& phase = layout_.phases()[index];
-    product.panel_depth = layout_.channels() * layout_.taps();
+    product.panel_depth = layout_.panel_depth();
     product.first_depth = layout_.channels() * phase.first_tap;
     product.depth = channels.count * phase.taps;
     product.rows = task.rows;
@@ -274,8 +274,8 @@ class Panels {
     kernels_.multiply(product);
   }
 
-  // What is to be read next: where columns are inputs, the next strip, and the weights of the next
-  // block of depth, a part with every strip.
+  // What is to be read next: where columns are inputs, as many more of them, and the weights of the
+  // next block of depth, a part with every product.
   PanelFetch Next(const Task& task, const Box& box, const Columns& columns,
                   const Channels& channels) const {
     const std::int64_t next_channel = channels.first + channels.count;

@@ -5,7 +5,6 @@
 
 #include "core/algorithms/patches.h"
 #include "core/algorithms/tasks.h"
-#include "core/algorithms/tiling.h"
 
 namespace convserve {
 
@@ -15,13 +14,12 @@ WeightPanels::WeightPanels(const Problem& problem, const Geometry& g, const Pane
       layout_(layout),
       weight_(weight.As<float>() + g.weight.offset),
       packed_(packed.empty() ? nullptr : reinterpret_cast<const float*>(packed.data())),
-      panel_depth_(layout.channels() * layout.taps()),
       filters_outermost_(problem.operation() == Operation::kConv) {
   const auto& phases = layout.phases();
   if (phases.empty()) return;
   in_order_ = WeightsInOrder(problem, phases.front().patches, DataType::kFloat32);
   if (in_order_) {  // a block of them is one run
-    for (std::int64_t k = 0; k < panel_depth_; ++k) taps_.push_back({k, k, 0});
+    for (std::int64_t k = 0; k < layout.panel_depth(); ++k) taps_.push_back({k, k, 0});
     return;
   }
   for (const PanelPhase& phase : phases) {
@@ -44,7 +42,7 @@ const float* WeightPanels::Panels(const Block& block, float* scratch) const {
 PanelFetch WeightPanels::Fetch(const Block& block) const {
   constexpr std::int64_t kRow = 64;
   if (packed_ != nullptr) {
-    return {packed_ + Offset(block), block.rows * panel_depth_ / kRow, kRow, kRow};
+    return {packed_ + Offset(block), block.rows * layout_.panel_depth() / kRow, kRow, kRow};
   }
   if (filters_outermost_) {
     return {At(block), block.rows, g_.weight.filter, block.channels * g_.weight.channel};
@@ -53,14 +51,13 @@ PanelFetch WeightPanels::Fetch(const Block& block) const {
 }
 
 std::int64_t WeightPanels::Size(const Geometry& g, const PanelLayout& layout) {
-  const std::int64_t blocks =
-      layout.phases().empty() ? 0 : CeilDivide(g.channels, layout.channels());
-  return g.groups * blocks * layout.channels() * layout.taps() * g.filters + kPanelSlack;
+  if (layout.phases().empty()) return kPanelSlack;
+  return g.groups * layout.depth_blocks() * layout.panel_depth() * g.filters + kPanelSlack;
 }
 
 void WeightPanels::PackAll(float* out) const {
   if (layout_.phases().empty()) return;
-  const std::int64_t blocks = CeilDivide(g_.channels, layout_.channels());
+  const std::int64_t blocks = layout_.depth_blocks();
   ForEachTask(g_.groups * blocks, {}, [&](std::int64_t task) {
     Block block{.group = task / blocks,
                 .first_row = 0,
@@ -77,9 +74,9 @@ void WeightPanels::PackAll(float* out) const {
 
 // [group][block of depth][filter][depth of a panel]
 std::int64_t WeightPanels::Offset(const Block& block) const {
-  const std::int64_t blocks = CeilDivide(g_.channels, layout_.channels());
-  const std::int64_t index = block.group * blocks + block.first_channel / layout_.channels();
-  return (index * g_.filters + block.first_row) * panel_depth_;
+  const std::int64_t index =
+      block.group * layout_.depth_blocks() + block.first_channel / layout_.channels();
+  return (index * g_.filters + block.first_row) * layout_.panel_depth();
 }
 
 const float* WeightPanels::At(const Block& block) const {
@@ -98,7 +95,7 @@ void WeightPanels::Pack(const Block& block, float* out) const {
                             .taps = taps,
                             .in_order = in_order_,
                             .out = out,
-                            .panel_depth = panel_depth_});
+                            .panel_depth = layout_.panel_depth()});
 }
 
 }  // namespace convserve

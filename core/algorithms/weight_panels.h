@@ -49,7 +49,6 @@ class WeightPanels {
   const PanelLayout& layout_;
   const float* const weight_;
   const float* const packed_;  // or null
-  const std::int64_t panel_depth_;
   const bool filters_outermost_;
   bool in_order_ = false;
   // Where the weights of a channel go in panels of all phases; in order, those of a block.
