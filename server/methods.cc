@@ -22,6 +22,12 @@ absl::StatusOr<Message> Parse(grpc::ByteBuffer& bytes) {
   return message;
 }
 
+// The same bytes, which stay where they are.
+ByteChain PiecesOf(const grpc::ByteBuffer& bytes) {
+  grpc::ByteBuffer pieces(bytes);
+  return ByteChain(pieces);
+}
+
 template <typename Message>
 absl::Status Serialize(const Message& message, grpc::ByteBuffer& bytes) {
   bool own = false;
@@ -31,8 +37,7 @@ absl::Status Serialize(const Message& message, grpc::ByteBuffer& bytes) {
 }  // namespace
 
 absl::StatusOr<std::int64_t> TensorMethod::BytesToRead(const grpc::ByteBuffer& bytes) {
-  grpc::ByteBuffer pieces(bytes);
-  return BytesToReadRequest(ByteChain(pieces));
+  return BytesToReadRequest(PiecesOf(bytes));
 }
 
 absl::StatusOr<ReceivedRequest> TensorMethod::Read(Operation operation, grpc::ByteBuffer& bytes) {
@@ -64,8 +69,7 @@ absl::Status DescribeMethod::Write(const Request&, const Result& result, grpc::B
 }
 
 absl::StatusOr<std::int64_t> ExplainMethod::BytesToRead(const grpc::ByteBuffer& bytes) {
-  grpc::ByteBuffer pieces(bytes);
-  return BytesToReadExplainRequest(ByteChain(pieces));
+  return BytesToReadExplainRequest(PiecesOf(bytes));
 }
 
 absl::StatusOr<v1::ExplainRequest> ExplainMethod::Read(grpc::ByteBuffer& bytes) {
