@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/violation.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "proto/status.h"
 
@@ -53,6 +54,34 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
   arguments.SetMaxReceiveMessageSize(-1);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+grpc::ByteBuffer InOneSlice(const std::string& bytes) {
+  const grpc::Slice slice(bytes);
+  return {&slice, 1};
+}
+
+AnswerInBytes CallInBytes(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
+                          const grpc::ByteBuffer& message,
+                          const std::function<void(grpc::ClientContext&)>& prepare) {
+  grpc::GenericStub stub(channel);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::minutes(2));
+  prepare(context);
+  grpc::CompletionQueue queue;
+  const auto call = stub.PrepareUnaryCall(&context, path, message, &queue);
+  grpc::ByteBuffer received;
+  AnswerInBytes answer;
+  call->StartCall();
+  call->Finish(&received, &answer.status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  EXPECT_TRUE(queue.Next(&tag, &ok));
+  grpc::Slice whole;
+  if (answer.status.ok() && received.DumpToSingleSlice(&whole).ok()) {
+    answer.message.assign(reinterpret_cast<const char*>(whole.begin()), whole.size());
+  }
+  return answer;
 }
 
 Caller::Caller(std::shared_ptr<grpc::Channel> channel)

@@ -3,6 +3,7 @@
 #define CONVSERVE_TESTS_SERVER_FIXTURE_H_
 
 #include <chrono>
+#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -33,8 +34,22 @@ std::vector<std::string> RefusedFields(const absl::Status& status);
 // A channel without a limit of its own on messages.
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address);
 
+grpc::ByteBuffer InOneSlice(const std::string& bytes);
+
+struct AnswerInBytes {
+  grpc::Status status;
+  std::string message;
+};
+
+// One unary call whose message may be anything; it takes at most two minutes unless `prepare` says
+// otherwise.
+AnswerInBytes CallInBytes(
+    const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
+    const grpc::ByteBuffer& message,
+    const std::function<void(grpc::ClientContext&)>& prepare = [](grpc::ClientContext&) {});
+
 // Calls the service and gives absl statuses back; each call waits for the server and takes at most
-// a minute, unless `prepare` says otherwise.
+// a minute.
 class Caller {
  public:
   explicit Caller(std::shared_ptr<grpc::Channel> channel);

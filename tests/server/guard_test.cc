@@ -2,7 +2,6 @@
 #include "server/guard.h"
 
 #include "gmock/gmock.h"
-#include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "server/tokens.h"
 #include "tests/server/certificates.h"
@@ -69,20 +68,12 @@ class GuardTest : public ::testing::Test {
 
   // What any method answers to an empty message, with these values of `authorization`.
   absl::StatusCode Ask(const std::string& path, const std::vector<std::string>& authorizations) {
-    grpc::GenericStub stub(channel_);
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
-    for (const std::string& value : authorizations) context.AddMetadata("authorization", value);
-    grpc::CompletionQueue queue;
-    const grpc::Slice empty;
-    auto call = stub.PrepareUnaryCall(&context, path, grpc::ByteBuffer(&empty, 1), &queue);
-    grpc::ByteBuffer answer;
-    grpc::Status status;
-    call->StartCall();
-    call->Finish(&answer, &status, nullptr);
-    void* tag = nullptr;
-    bool ok = false;
-    EXPECT_TRUE(queue.Next(&tag, &ok));
+    const grpc::Status status =
+        CallInBytes(channel_, path, InOneSlice(""), [&](grpc::ClientContext& context) {
+          for (const std::string& value : authorizations) {
+            context.AddMetadata("authorization", value);
+          }
+        }).status;
     return static_cast<absl::StatusCode>(status.error_code());
   }
 

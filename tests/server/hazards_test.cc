@@ -5,7 +5,6 @@
 
 #include "client/convolution_client.h"
 #include "gmock/gmock.h"
-#include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "proto/status.h"
 #include "tests/server/child.h"
@@ -65,21 +64,10 @@ constexpr double kShadow = 1;
 grpc::Status Send(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
                   const grpc::ByteBuffer& message,
                   grpc_compression_algorithm compression = GRPC_COMPRESS_NONE) {
-  grpc::GenericStub stub(channel);
-  grpc::ClientContext context;
-  context.set_compression_algorithm(compression);
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::minutes(2));
-  grpc::CompletionQueue queue;
-  const auto call = stub.PrepareUnaryCall(&context, "/convserve.v1.ConvolutionService/" + method,
-                                          message, &queue);
-  grpc::ByteBuffer answer;
-  grpc::Status status;
-  call->StartCall();
-  call->Finish(&answer, &status, nullptr);
-  void* tag = nullptr;
-  bool ok = false;
-  queue.Next(&tag, &ok);
-  return status;
+  return CallInBytes(
+             channel, "/convserve.v1.ConvolutionService/" + method, message,
+             [&](grpc::ClientContext& context) { context.set_compression_algorithm(compression); })
+      .status;
 }
 
 // That many bytes, of which memory is taken once.
@@ -260,8 +248,7 @@ TEST(MalformedMessages, AreRefusedAndTheConnectionGoesOn) {
   };
   for (const char* method : {"Conv", "ConvTranspose", "Describe", "Explain"}) {
     for (const Malformed& row : rows) {
-      const grpc::Slice slice(row.bytes);
-      const grpc::Status status = Send(channel, method, grpc::ByteBuffer(&slice, 1));
+      const grpc::Status status = Send(channel, method, InOneSlice(row.bytes));
       EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
           << method << ", " << row.name << ": " << status.error_message();
     }
@@ -287,8 +274,7 @@ TEST(MalformedMessages, FieldsThatWouldSwellWhenParsedAreRefusedFirst) {
        {Row{"Conv", shapes.SerializeAsString()}, Row{"ConvTranspose", shapes.SerializeAsString()},
         Row{"Explain", explain.SerializeAsString()}, Row{"Conv", unknown},
         Row{"ConvTranspose", unknown}, Row{"Describe", unknown}, Row{"Explain", unknown}}) {
-    const grpc::Slice slice(row.bytes);
-    const grpc::Status status = Send(channel, row.method, grpc::ByteBuffer(&slice, 1));
+    const grpc::Status status = Send(channel, row.method, InOneSlice(row.bytes));
     EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED)
         << row.method << ": " << status.error_message();
   }

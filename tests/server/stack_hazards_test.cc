@@ -9,7 +9,6 @@
 #include <thread>
 
 #include "gmock/gmock.h"
-#include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "proto/status.h"
 #include "server/descriptor.h"
@@ -96,40 +95,19 @@ TEST(Hazard10, HealthKnowsTheServiceFromTheFirstConnectionOn) {
   }
 }
 
-// One unary call in bytes.
-grpc::Status AskInBytes(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                        const std::string& request, std::string& response) {
-  grpc::GenericStub stub(channel);
-  grpc::ClientContext context;
-  grpc::CompletionQueue queue;
-  const grpc::Slice slice(request);
-  auto call = stub.PrepareUnaryCall(&context, method, grpc::ByteBuffer(&slice, 1), &queue);
-  grpc::ByteBuffer answer;
-  grpc::Status status;
-  call->StartCall();
-  call->Finish(&answer, &status, nullptr);
-  void* tag = nullptr;
-  bool ok = false;
-  EXPECT_TRUE(queue.Next(&tag, &ok));
-  grpc::Slice whole;
-  if (status.ok() && answer.DumpToSingleSlice(&whole).ok()) {
-    response.assign(reinterpret_cast<const char*>(whole.begin()), whole.size());
-  }
-  return status;
-}
-
 TEST(Hazard11, ProtosThatAreNotShippedAreOnTheWireWhatOthersExpect) {
   const auto server = StartServer();
   const auto channel = ChannelTo(server->addresses()[0]);
   // HealthCheckRequest{service = 1}, HealthCheckResponse{status = 1: SERVING = 1}
-  std::string response;
   const std::string service = "convserve.v1.ConvolutionService";
   const std::string request = "\x0a" + std::string(1, static_cast<char>(service.size())) + service;
-  EXPECT_TRUE(AskInBytes(channel, "/grpc.health.v1.Health/Check", request, response).ok());
-  EXPECT_EQ(response, "\x08\x01");
+  const AnswerInBytes health =
+      CallInBytes(channel, "/grpc.health.v1.Health/Check", InOneSlice(request));
+  EXPECT_TRUE(health.status.ok());
+  EXPECT_EQ(health.message, "\x08\x01");
   // google.rpc.Status{code = 1, message = 2, details = 3: Any{type_url = 1, value = 2}}
   const grpc::Status refused =
-      AskInBytes(channel, "/convserve.v1.ConvolutionService/Conv", "", response);
+      CallInBytes(channel, "/convserve.v1.ConvolutionService/Conv", InOneSlice("")).status;
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(refused.error_details(),
               AllOf(testing::StartsWith("\x08\x03\x12"),
