@@ -2,6 +2,8 @@
 
 #include <random>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "proto/status.h"
 
@@ -36,39 +38,26 @@ void AccessLog::Finished(const CallRecord& record) {
   const Severity severity = SeverityOf(status.code());
   if (!log_.Wants(severity) || (status.ok() && !Chosen(sample_))) return;
   const std::string code = absl::StatusCodeToString(status.code());
-  const std::string_view algorithm = record.plan ? record.plan->algorithm_name() : "";
   const std::string problem = record.plan ? record.plan->problem().ToString() : "";
-  const double whole = Milliseconds(record.whole);
-  const double queued = Milliseconds(record.queued);
-  const double computed = Milliseconds(record.computed);
-  if (status.ok()) {
-    log_.Write(severity, "call",
-               {{"method", record.method},
-                {"code", code},
-                {"id", record.request_id},
-                {"peer", record.peer},
-                {"ms", whole},
-                {"queue_ms", queued},
-                {"compute_ms", computed},
-                {"bytes_in", record.request_bytes},
-                {"bytes_out", record.response_bytes},
-                {"algorithm", algorithm},
-                {"problem", problem}});
-    return;
+  const std::string reason = ReasonOf(status);
+  std::vector<LogField> fields = {
+      {"method", record.method},
+      {"code", code},
+      {"id", record.request_id},
+      {"peer", record.peer},
+      {"ms", Milliseconds(record.whole)},
+      {"queue_ms", Milliseconds(record.queued)},
+      {"compute_ms", Milliseconds(record.computed)},
+      {"bytes_in", record.request_bytes},
+      {"bytes_out", record.response_bytes},
+      {"algorithm", record.plan ? record.plan->algorithm_name() : ""},
+      {"problem", problem},
+  };
+  if (!status.ok()) {
+    fields.push_back({"reason", reason});
+    fields.push_back({"error", std::string_view(status.message().data(), status.message().size())});
   }
-  log_.Write(severity, "call",
-             {{"method", record.method},
-              {"code", code},
-              {"id", record.request_id},
-              {"peer", record.peer},
-              {"ms", whole},
-              {"queue_ms", queued},
-              {"compute_ms", computed},
-              {"bytes_in", record.request_bytes},
-              {"algorithm", algorithm},
-              {"problem", problem},
-              {"reason", ReasonOf(status)},
-              {"error", std::string(status.message())}});
+  log_.Write(severity, "call", fields);
 }
 
 }  // namespace convserve

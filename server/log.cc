@@ -102,7 +102,7 @@ bool Log::Wants(Severity severity) const {
 }
 
 void Log::Write(Severity severity, std::string_view event,
-                std::initializer_list<LogField> fields) noexcept {
+                absl::Span<const LogField> fields) noexcept {
   if (!Wants(severity)) return;
   try {
     std::string line = json_ ? fmt::format("\"event\":\"{}\"", event) : std::string(event);

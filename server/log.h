@@ -19,13 +19,13 @@
 
 #include <concepts>
 #include <cstdint>
-#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 
 namespace convserve {
 
@@ -69,7 +69,7 @@ class Log {
 
   // Never throws: an event for which there is no memory is lost.
   void Write(Severity severity, std::string_view event,
-             std::initializer_list<LogField> fields = {}) noexcept;
+             absl::Span<const LogField> fields = {}) noexcept;
 
   // Events that were dropped because they came faster than they could be written.
   std::int64_t dropped() const;
