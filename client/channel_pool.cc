@@ -91,10 +91,10 @@ ChannelPool::Member& ChannelPool::Least() {
   if (members_.size() == 1) return *members_.front();
   // Equals take turns.
   const std::size_t turn = turn_++;
-  Member* least = nullptr;
-  for (std::size_t i = 0; i < members_.size(); ++i) {
+  Member* least = members_[turn % members_.size()].get();
+  for (std::size_t i = 1; i < members_.size(); ++i) {
     Member& member = *members_[(turn + i) % members_.size()];
-    if (least == nullptr || member.calls < least->calls) least = &member;
+    if (member.calls < least->calls) least = &member;
   }
   return *least;
 }
