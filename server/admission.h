@@ -53,6 +53,7 @@
 #include <list>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -182,17 +183,21 @@ class Admission {
     std::optional<Lane> granted = {};  // nothing, once out of the queue: refused
   };
 
+  static bool IsShort(const std::optional<std::chrono::nanoseconds>& estimate) {
+    return estimate && *estimate <= kShort;
+  }
+
   void Leave(Place& place);
 
-  // All below need mutex_.
+  // All below need mutex_. Those up to RetryDelay are in server/admission_refusals.cc.
   absl::Status CheckPlaces(std::int64_t taken);
-  void Arrived(Place& place);
-  absl::Status Refuse(Refusal refusal, absl::StatusCode code, std::string message);
   absl::Status CheckMemory(const Demand& demand);
   absl::Status CheckDeadline(const Demand& demand, Clock::time_point due, Clock::time_point now);
+  absl::Status Refuse(Refusal refusal, absl::StatusCode code, std::string message);
   std::chrono::nanoseconds WorkAhead(const Demand& demand, Clock::time_point due,
                                      Clock::time_point now) const;
   std::chrono::milliseconds RetryDelay();
+  void Arrived(Place& place);
   std::optional<Lane> FreeLane(const Demand& demand) const;
   void Grant(Place& place, const Demand& demand, Lane lane, Clock::time_point now);
   void Release(Place& place, std::int64_t bytes);

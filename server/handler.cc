@@ -1,7 +1,6 @@
 #include "server/handler.h"
 
 #include <algorithm>
-#include <limits>
 #include <span>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "fmt/format.h"
 #include "proto/convert.h"
 #include "proto/status.h"
+#include "server/saturating_add.h"
 
 namespace convserve {
 namespace {
@@ -23,11 +23,6 @@ constexpr std::int64_t kEnvelopeBytes = 1024;
 
 // What one listed contribution may take: in the response, and in memory beside it.
 constexpr std::int64_t kContributionBytes = 256;
-
-std::int64_t SaturatingAdd(std::int64_t a, std::int64_t b) {
-  std::int64_t sum = 0;
-  return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<std::int64_t>::max() : sum;
-}
 
 absl::Status WithLimitReason(absl::Status status) {
   if (status.code() == absl::StatusCode::kResourceExhausted) SetReason(status, "REQUEST_LIMIT");
