@@ -15,6 +15,7 @@
 #include "server/server.h"
 #include "tests/client/fake_server.h"
 #include "tests/client/scratch_folder.h"
+#include "tests/client/small_calls.h"
 #include "tests/support/tensors.h"
 
 namespace convserve {
@@ -26,34 +27,19 @@ using ::testing::ElementsAre;
 using testing::FakeServer;
 using testing::Filled;
 using ::testing::HasSubstr;
+using testing::Hasty;
 using testing::MakeTensor;
+using testing::Ones3x3;
+using testing::Ones4x4;
 using testing::ScratchFolder;
+using testing::SmallOperands;
 using testing::ToDoubles;
-
-const Tensor& Ones4x4() {
-  static const Tensor tensor = Filled(DataType::kFloat32, {1, 1, 4, 4}, 1);
-  return tensor;
-}
-
-const Tensor& Ones3x3() {
-  static const Tensor tensor = Filled(DataType::kFloat32, {1, 1, 3, 3}, 1);
-  return tensor;
-}
-
-Operands SmallOperands() { return {Ones4x4().view(), Ones3x3().view(), {}}; }
 
 ProblemSpec SmallSpec() {
   ProblemSpec spec;
   spec.input = {DataType::kFloat32, {1, 1, 4, 4}, {}};
   spec.weight = {DataType::kFloat32, {1, 1, 3, 3}, {}};
   return spec;
-}
-
-// A client whose retries take no time to speak of.
-ClientOptions Hasty() {
-  ClientOptions options;
-  options.initial_backoff = milliseconds(1);
-  return options;
 }
 
 class ClientOfServer : public ::testing::Test {
@@ -189,96 +175,6 @@ TEST(Client, WaitsForAServerThatComesUpLate) {
   ASSERT_TRUE(server.ok()) << server.status();
   caller.join();
   EXPECT_TRUE(result.ok()) << result.status();
-}
-
-// By default gRPC keeps 256 KiB of a call to send it again, and a larger one is not repeated.
-TEST(Hazard08, RequestsBeyondTheDefaultRetryBufferAreRetried) {
-  FakeServer server([](int call, const v1::ConvRequest& request, v1::ConvResponse* response) {
-    if (call < 3) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "later");
-    *response->mutable_output() = request.weight();
-    return grpc::Status::OK;
-  });
-  const Tensor large = Filled(DataType::kUInt8, {1, 1, 2048, 4096}, 1);
-  const ConvolutionClient client(server.address(), Hasty());
-  const auto result = client.Conv({large.view(), Ones3x3().view(), {}});
-  EXPECT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(server.calls(), 3);
-}
-
-grpc::Status Busy(milliseconds delay) {
-  absl::Status status = absl::ResourceExhaustedError("full");
-  SetRetryDelay(status, delay);
-  return ToGrpc(status);
-}
-
-TEST(Client, ComesBackToABusyServerWhenItIsTold) {
-  FakeServer server([](int call, const v1::ConvRequest& request, v1::ConvResponse* response) {
-    if (call < 3) return Busy(milliseconds(1));
-    *response->mutable_output() = request.weight();
-    return grpc::Status::OK;
-  });
-  const ConvolutionClient client(server.address());
-  EXPECT_TRUE(client.Conv(SmallOperands()).ok());
-  EXPECT_EQ(server.calls(), 3);
-}
-
-TEST(Client, DoesNotWaitForABusyServerBeyondItsDeadline) {
-  FakeServer server(
-      [](int, const v1::ConvRequest&, v1::ConvResponse*) { return Busy(seconds(3600)); });
-  const ConvolutionClient client(server.address());
-  const auto result = client.Conv(SmallOperands());
-  EXPECT_EQ(result.status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(RetryDelayOf(result.status()), seconds(3600));
-  EXPECT_EQ(server.calls(), 1);
-}
-
-TEST(Client, AStopEndsThePauseBeforeAnotherAttempt) {
-  std::stop_source stop;
-  FakeServer server([&](int, const v1::ConvRequest&, v1::ConvResponse*) {
-    stop.request_stop();
-    return Busy(seconds(30));
-  });
-  const ConvolutionClient client(server.address());
-  const CallOptions options{.stop = stop.get_token()};
-  EXPECT_EQ(client.Conv(SmallOperands(), {}, options).status().code(),
-            absl::StatusCode::kCancelled);
-  EXPECT_EQ(server.calls(), 1);
-}
-
-// gRPC refuses a message beyond the server's limit by itself, with a code that a busy server uses
-// too.
-TEST(Client, WhatIsTooLargeForTheServerIsSentOnce) {
-  auto server = Server::Start({.listen = {"127.0.0.1:0"}, .max_message_bytes = 1 << 20});
-  ASSERT_TRUE(server.ok()) << server.status();
-  ClientOptions options;
-  // A second attempt would run into the deadline.
-  options.initial_backoff = seconds(3600);
-  const Tensor large = Filled(DataType::kUInt8, {1, 1, 2048, 1024}, 1);
-  const ConvolutionClient client((*server)->addresses().at(0), options);
-  const auto result = client.Conv({large.view(), Ones3x3().view(), {}});
-  EXPECT_EQ(result.status().code(), absl::StatusCode::kResourceExhausted);
-}
-
-TEST(Client, RetriesOnlyWhatMayPassOnAnotherDay) {
-  FakeServer server([](int, const v1::ConvRequest&, v1::ConvResponse*) {
-    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "never");
-  });
-  const ConvolutionClient client(server.address(), Hasty());
-  EXPECT_EQ(client.Conv(SmallOperands()).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(server.calls(), 1);
-}
-
-TEST(Client, GivesUpAfterTheAttemptsItWasGiven) {
-  for (const int attempts : {1, 2, 5}) {
-    FakeServer server([](int, const v1::ConvRequest&, v1::ConvResponse*) {
-      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "later");
-    });
-    ClientOptions options = Hasty();
-    options.max_attempts = attempts;
-    const ConvolutionClient client(server.address(), options);
-    EXPECT_EQ(client.Conv(SmallOperands()).status().code(), absl::StatusCode::kUnavailable);
-    EXPECT_EQ(server.calls(), attempts);
-  }
 }
 
 TEST(Client, DeadlineEndsACall) {
@@ -446,16 +342,6 @@ TEST(Client, AnswersThatMakeNoSenseAreInternalErrors) {
   const auto result = client.Conv(SmallOperands());
   EXPECT_EQ(result.status().code(), absl::StatusCode::kInternal);
   EXPECT_THAT(std::string(result.status().message()), HasSubstr("output"));
-}
-
-TEST(Client, RefusalsForTheirSizeAreNotTriedAgain) {
-  auto server = Server::Start({.listen = {"127.0.0.1:0"}, .max_multiply_adds = 1});
-  ASSERT_TRUE(server.ok()) << server.status();
-  ClientOptions options;
-  // A second attempt would run into the deadline.
-  options.initial_backoff = seconds(3600);
-  const ConvolutionClient client((*server)->addresses().at(0), options);
-  EXPECT_EQ(client.Conv(SmallOperands()).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
 }  // namespace

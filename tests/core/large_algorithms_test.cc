@@ -1,10 +1,6 @@
-// Algorithms that take no small problems, or cut large ones: on those that they take, and, for
-// Winograd's, on images that it leaves to gemm.
-#include <algorithm>
+// Algorithms that take no small problems, or cut large ones, on those that they take.
 #include <cmath>
 #include <cstdint>
-#include <limits>
-#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +9,7 @@
 #include "core/planner.h"
 #include "gtest/gtest.h"
 #include "tbb/task_arena.h"
+#include "tests/core/layer_case.h"
 #include "tests/support/random_spec.h"
 
 namespace convserve {
@@ -20,6 +17,7 @@ namespace {
 
 using testing::Difference;
 using testing::IntegerOperands;
+using testing::LayerCase;
 using testing::Random;
 using testing::RandomOperands;
 using testing::RealOperands;
@@ -27,59 +25,8 @@ using testing::RunAlgorithm;
 using testing::RunPacked;
 using testing::SameBits;
 
-struct Case {
-  std::string name;
-  Shape input;  // channels first
-  std::int64_t filters;
-  Shape kernel;
-  AxisList padding = {};
-  AxisList stride = {};
-  AxisList dilation = {};
-  PaddingMode mode = PaddingMode::kZeros;
-  bool bias = true;
-  bool channels_last = false;
-  bool transposed = false;
-  std::int64_t groups = 1;
-  std::string chosen = "winograd";
-
-  std::string algorithm() const { return channels_last ? "channels_last" : chosen; }
-
-  ProblemSpec spec() const {
-    ProblemSpec spec;
-    spec.input = {DataType::kFloat32, input, {}};
-    spec.weight = {DataType::kFloat32, {filters, input[1] / groups}, {}};
-    if (transposed) spec.weight.shape = {input[1], filters / groups};
-    spec.weight.shape.insert(spec.weight.shape.end(), kernel.begin(), kernel.end());
-    if (bias) spec.bias = TensorSpec{DataType::kFloat32, {filters}, {}};
-    if (transposed) {
-      ConvTransposeParameters parameters;
-      parameters.padding = padding;
-      parameters.stride = stride;
-      parameters.dilation = dilation;
-      parameters.groups = groups;
-      spec.parameters = parameters;
-      return spec;
-    }
-    ConvParameters parameters;
-    parameters.groups = groups;
-    parameters.padding = padding;
-    parameters.stride = stride;
-    parameters.dilation = dilation;
-    parameters.padding_mode = mode;
-    if (channels_last) {
-      Shape& shape = spec.input.shape;
-      std::rotate(shape.begin() + 1, shape.begin() + 2, shape.end());
-      parameters.tensor_layout = TensorLayout::kChannelsLast;
-    }
-    spec.parameters = parameters;
-    return spec;
-  }
-};
-
-std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.name; }
-
-const std::vector<Case>& Cases() {
-  static const std::vector<Case> cases = {
+const std::vector<LayerCase>& Cases() {
+  static const std::vector<LayerCase> cases = {
       {"even", {1, 32, 28, 28}, 32, {3, 3}, {1}},
       {"odd_sizes_and_a_batch", {3, 32, 27, 25}, 40, {3, 3}, {1}},
       {.name = "no_padding_no_bias",
@@ -303,7 +250,7 @@ const std::vector<Case>& Cases() {
   return cases;
 }
 
-class LargeAlgorithms : public ::testing::TestWithParam<Case> {
+class LargeAlgorithms : public ::testing::TestWithParam<LayerCase> {
  protected:
   void TearDown() override { ASSERT_TRUE(ForceInstructionSet("").ok()); }
 
@@ -382,118 +329,6 @@ TEST_P(LargeAlgorithms, HaveTheSameBitsWithAPackedWeight) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, LargeAlgorithms, ::testing::ValuesIn(Cases()),
                          [](const auto& info) { return info.param.name; });
-
-// A batch whose second image is spoilt by `spoil`; the others are even.
-template <typename Spoil>
-void ExpectSecondImageAsByGemm(Spoil spoil) {
-  Random random(12);
-  const ProblemSpec spec =
-      Case{.name = "", .input = {3, 32, 20, 20}, .filters = 32, .kernel = {3, 3}, .padding = {1}}
-          .spec();
-  const Problem problem = *MakeProblem(spec);
-  RandomOperands operands = RealOperands(random, spec);
-  const std::int64_t image = operands.input.size() / 3;
-  spoil(operands.input.As<float>() + image, image);
-  const Tensor winograd = *RunAlgorithm(problem, operands.view(), "winograd");
-  const Tensor gemm = *RunAlgorithm(problem, operands.view(), "gemm");
-  const auto same = [&](std::int64_t n) {
-    const std::int64_t bytes = winograd.byte_count() / 3;
-    return std::equal(gemm.data() + n * bytes, gemm.data() + (n + 1) * bytes,
-                      winograd.data() + n * bytes);
-  };
-  EXPECT_FALSE(same(0));
-  EXPECT_TRUE(same(1));
-  EXPECT_FALSE(same(2));
-}
-
-TEST(WinogradImages, AnInfinityIsLeftToGemm) {
-  ExpectSecondImageAsByGemm([](float* image, std::int64_t size) {
-    image[size / 2] = std::numeric_limits<float>::infinity();
-  });
-}
-
-TEST(WinogradImages, ANanIsLeftToGemm) {
-  ExpectSecondImageAsByGemm([](float* image, std::int64_t size) {
-    image[size / 2] = std::numeric_limits<float>::quiet_NaN();
-  });
-}
-
-TEST(WinogradImages, AnElementThatStandsOutIsLeftToGemm) {
-  ExpectSecondImageAsByGemm([](float* image, std::int64_t size) { image[size / 2] = 1e6F; });
-}
-
-TEST(WinogradImages, ExtremeMagnitudesAreLeftToGemm) {
-  for (const float scale : {1e18F, 1e-20F}) {
-    ExpectSecondImageAsByGemm([&](float* image, std::int64_t size) {
-      for (std::int64_t i = 0; i < size; ++i) image[i] *= scale;
-    });
-  }
-}
-
-TEST(WinogradImages, AFilterWithAnUnusedTapLeavesAllToGemm) {
-  Random random(13);
-  const ProblemSpec spec =
-      Case{.name = "", .input = {1, 32, 20, 20}, .filters = 32, .kernel = {3, 3}, .padding = {1}}
-          .spec();
-  const Problem problem = *MakeProblem(spec);
-  RandomOperands operands = RealOperands(random, spec);
-  for (std::int64_t c = 0; c < 32; ++c) operands.weight.As<float>()[(5 * 32 + c) * 9 + 4] = 0;
-  EXPECT_TRUE(SameBits(*RunAlgorithm(problem, operands.view(), "gemm"),
-                       *RunAlgorithm(problem, operands.view(), "winograd")));
-}
-
-TEST(WinogradImages, ARowOfABatchHasTheBitsOfTheRowAlone) {
-  Random random(14);
-  const ProblemSpec together =
-      Case{.name = "", .input = {4, 32, 16, 18}, .filters = 32, .kernel = {3, 3}, .padding = {1}}
-          .spec();
-  const ProblemSpec alone =
-      Case{.name = "", .input = {1, 32, 16, 18}, .filters = 32, .kernel = {3, 3}, .padding = {1}}
-          .spec();
-  const RandomOperands operands = RealOperands(random, together);
-  const Tensor all = *RunAlgorithm(*MakeProblem(together), operands.view(), "");
-  for (std::int64_t n = 0; n < 4; ++n) {
-    Operands row = operands.view();
-    row.input.shape[0] = 1;
-    row.input.data += n * operands.input.byte_count() / 4;
-    const Tensor one = *RunAlgorithm(*MakeProblem(alone), row, "");
-    EXPECT_TRUE(
-        std::equal(one.data(), one.data() + one.byte_count(), all.data() + n * one.byte_count()));
-  }
-}
-
-// Else a row of a batch could have other bits than the row alone.
-TEST(Planner, ChoosesTheSameAlgorithmForAnyBatch) {
-  for (const std::int64_t channels : {3, 16, 64, 200}) {
-    for (std::int64_t size = 3; size < 40; size += 3) {
-      for (const std::int64_t kernel : {1, 2, 3, 5}) {
-        for (const std::int64_t stride : {1, 2, 4}) {
-          for (const std::int64_t dilation : {1, 6}) {
-            for (const bool transposed : {false, true}) {
-              const auto name = [&](std::int64_t batch) {
-                const ProblemSpec spec = Case{.name = "",
-                                              .input = {batch, channels, size, size},
-                                              .filters = 64,
-                                              .kernel = {kernel, kernel},
-                                              .padding = {kernel / 2 * dilation},
-                                              .stride = {stride},
-                                              .dilation = {dilation},
-                                              .transposed = transposed}
-                                             .spec();
-                const auto problem = MakeProblem(spec);
-                if (!problem.ok()) return std::string("none");  // all is cropped
-                return std::string(MakePlan(*problem)->algorithm_name());
-              };
-              ASSERT_NE(name(0), "") << "an empty batch has a plan, too";
-              ASSERT_EQ(name(1), name(2));
-              ASSERT_EQ(name(1), name(70)) << channels << " channels, " << size;
-            }
-          }
-        }
-      }
-    }
-  }
-}
 
 }  // namespace
 }  // namespace convserve

@@ -1,0 +1,67 @@
+// A layer in few words, for tests of algorithms on problems that are not small.
+#ifndef CONVSERVE_TESTS_CORE_LAYER_CASE_H_
+#define CONVSERVE_TESTS_CORE_LAYER_CASE_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <ostream>
+#include <string>
+
+#include "core/problem.h"
+
+namespace convserve::testing {
+
+struct LayerCase {
+  std::string name;
+  Shape input;  // channels first
+  std::int64_t filters;
+  Shape kernel;
+  AxisList padding = {};
+  AxisList stride = {};
+  AxisList dilation = {};
+  PaddingMode mode = PaddingMode::kZeros;
+  bool bias = true;
+  bool channels_last = false;
+  bool transposed = false;
+  std::int64_t groups = 1;
+  std::string chosen = "winograd";
+
+  std::string algorithm() const { return channels_last ? "channels_last" : chosen; }
+
+  ProblemSpec spec() const {
+    ProblemSpec spec;
+    spec.input = {DataType::kFloat32, input, {}};
+    spec.weight = {DataType::kFloat32, {filters, input[1] / groups}, {}};
+    if (transposed) spec.weight.shape = {input[1], filters / groups};
+    spec.weight.shape.insert(spec.weight.shape.end(), kernel.begin(), kernel.end());
+    if (bias) spec.bias = TensorSpec{DataType::kFloat32, {filters}, {}};
+    if (transposed) {
+      ConvTransposeParameters parameters;
+      parameters.padding = padding;
+      parameters.stride = stride;
+      parameters.dilation = dilation;
+      parameters.groups = groups;
+      spec.parameters = parameters;
+      return spec;
+    }
+    ConvParameters parameters;
+    parameters.groups = groups;
+    parameters.padding = padding;
+    parameters.stride = stride;
+    parameters.dilation = dilation;
+    parameters.padding_mode = mode;
+    if (channels_last) {
+      Shape& shape = spec.input.shape;
+      std::rotate(shape.begin() + 1, shape.begin() + 2, shape.end());
+      parameters.tensor_layout = TensorLayout::kChannelsLast;
+    }
+    spec.parameters = parameters;
+    return spec;
+  }
+};
+
+inline std::ostream& operator<<(std::ostream& out, const LayerCase& c) { return out << c.name; }
+
+}  // namespace convserve::testing
+
+#endif  // CONVSERVE_TESTS_CORE_LAYER_CASE_H_
