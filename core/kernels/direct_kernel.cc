@@ -177,14 +177,22 @@ class DirectBlock {
   LongSum<kRows, kVectors, T> earlier_;
 };
 
-template <typename T, int kRows, int kVectors>
-void RunRows(const DirectTile<T>& tile, std::int64_t row, std::int64_t& column) {
-  const auto width = kVectors * static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
-  for (; tile.columns - column > width - width / kVectors; column += width) {
-    DirectBlock<T, kRows, kVectors>::Run(tile, row, column);
+// kRows rows of outputs, in blocks of about equal width: a narrow one at the end would leave the
+// processor waiting for its few sums.
+template <typename T, int kRows>
+void RunRows(const DirectTile<T>& tile, std::int64_t row) {
+  static constexpr auto kBlocks = []<int... kVectors>(std::integer_sequence<int, kVectors...>) {
+    return std::array{&DirectBlock<T, kRows, kVectors + 1>::Run...};
   }
-  if constexpr (kVectors > 1) {
-    if (column < tile.columns) RunRows<T, kRows, kVectors - 1>(tile, row, column);
+  (std::make_integer_sequence<int, VectorsFor(kRows)>());
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  const std::int64_t vectors = (tile.columns + lanes - 1) / lanes;
+  const std::int64_t blocks = (vectors + VectorsFor(kRows) - 1) / VectorsFor(kRows);
+  std::int64_t column = 0;
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    const std::int64_t width = vectors / blocks + (block < vectors % blocks ? 1 : 0);
+    kBlocks[static_cast<std::size_t>(width - 1)](tile, row, column);
+    column += width * lanes;
   }
 }
 
@@ -201,8 +209,7 @@ void RunFlat(const DirectTile<T>& tile) {
   row.columns = (tile.rows - 1) * tile.pitch + tile.columns;
   row.c = flat;
   row.c_step = 1;
-  std::int64_t column = 0;
-  RunRows<T, 1, VectorsFor(1)>(row, 0, column);
+  RunRows<T, 1>(row, 0);
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     T* HWY_RESTRICT c = tile.c + r * tile.c_pitch;
     const T* HWY_RESTRICT from = flat + r * tile.pitch;
@@ -222,7 +229,7 @@ void RunDirect(const DirectTile<T>& tile) {
     return RunFlat(tile);
   }
   static constexpr auto kRunRows = []<int... kRows>(std::integer_sequence<int, kRows...>) {
-    return std::array{&RunRows<T, kRows + 1, VectorsFor(kRows + 1)>...};
+    return std::array{&RunRows<T, kRows + 1>...};
   }
   (std::make_integer_sequence<int, kMostRows>());
   const TapParts parts(tile);
@@ -232,8 +239,7 @@ void RunDirect(const DirectTile<T>& tile) {
   std::int64_t row = 0;
   for (std::int64_t block = 0; block < blocks; ++block) {
     const std::int64_t rows = tile.rows / blocks + (block < tile.rows % blocks ? 1 : 0);
-    std::int64_t column = 0;
-    kRunRows[static_cast<std::size_t>(rows - 1)](tile, row, column);
+    kRunRows[static_cast<std::size_t>(rows - 1)](tile, row);
     row += rows;
   }
 }
