@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
                                             {.connections = 2});
   const xt::xarray<float> kernel = xt::ones<float>({1, 1, 3, 3});
   std::vector<xt::xarray<float>> pictures;
+  pictures.reserve(4);
   for (int i = 1; i <= 4; ++i) pictures.push_back(i * xt::ones<float>({1, 1, 64, 64}));
 
   std::stop_source stop;  // stop.request_stop() would cancel them all

@@ -37,8 +37,8 @@ T RoundTo(Wide value) {
   } else if constexpr (std::is_floating_point_v<T>) {
     return static_cast<T>(value);
   } else if constexpr (std::is_integral_v<Wide>) {
-    constexpr auto kLowest = static_cast<Wide>(std::numeric_limits<T>::lowest());
     constexpr auto kHighest = static_cast<Wide>(std::numeric_limits<T>::max());
+    constexpr Wide kLowest = std::is_signed_v<T> ? -kHighest - 1 : 0;
     return static_cast<T>(value < kLowest ? kLowest : value > kHighest ? kHighest : value);
   } else {
     // In double every bound of a 32-bit integer is exact.

@@ -167,7 +167,8 @@ void DescribeConv(PaddingMode mode, AxisDescription& description) {
 void DescribeConvTranspose(AxisDescription& description) {
   const Axis& axis = description.axis;
   const std::int64_t g = std::gcd(axis.stride, axis.dilation);
-  const std::int64_t reached_phases = axis.stride / g;
+  // At least 1, which clang-tidy cannot know of a quotient.
+  const std::int64_t reached_phases = std::max<std::int64_t>(axis.stride / g, 1);
   description.min_overlap = g > 1 ? 0 : axis.kernel / reached_phases;
   description.max_overlap = (axis.kernel - 1) / reached_phases + 1;
 }

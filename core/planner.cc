@@ -46,6 +46,7 @@ absl::StatusOr<Plan> MakePlan(Problem problem, std::string_view algorithm) {
 
 std::vector<std::string_view> AlgorithmNames() {
   std::vector<std::string_view> names;
+  names.reserve(kAlgorithms.size());
   for (const Algorithm* algorithm : kAlgorithms) names.push_back(algorithm->name);
   return names;
 }

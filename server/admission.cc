@@ -45,7 +45,8 @@ Clock::time_point Due(const Admission::Demand& demand, Clock::time_point now) {
 
 Admission::Admission(Limits limits, std::function<Clock::time_point()> now)
     : limits_(limits), now_(std::move(now)) {
-  computing_.reserve(static_cast<std::size_t>(limits_.slots + limits_.express_slots));
+  computing_.reserve(static_cast<std::size_t>(limits_.slots) +
+                     static_cast<std::size_t>(limits_.express_slots));
 }
 
 absl::Status Admission::Expect(Place& place) {

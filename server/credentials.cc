@@ -75,10 +75,11 @@ grpc_server_credentials* Make(State& state) {
 
 class Credentials final : public grpc::ServerCredentials {
  public:
-  explicit Credentials(State* state) : credentials_(Make(*state)) {
-    grpc_server_credentials_set_auth_metadata_processor(
-        credentials_, {state->guard == nullptr ? nullptr : Process, Destroy, state});
-  }
+  explicit Credentials(std::unique_ptr<State> state) : credentials_(Make(*state)) {
+    const auto process = state->guard == nullptr ? nullptr : Process;
+    grpc_server_credentials_set_auth_metadata_processor(credentials_,
+                                                        {process, Destroy, state.release()});
+  }  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): Destroy deletes it.
 
   ~Credentials() override { grpc_server_credentials_release(credentials_); }
 
@@ -97,8 +98,8 @@ class Credentials final : public grpc::ServerCredentials {
 
 std::shared_ptr<grpc::ServerCredentials> MakeCredentials(std::shared_ptr<const CurrentTls> tls,
                                                          std::shared_ptr<const Guard> guard) {
-  return std::make_shared<Credentials>(
-      new State{.tls = std::move(tls), .guard = std::move(guard), .handed_over = nullptr});
+  return std::make_shared<Credentials>(std::make_unique<State>(
+      State{.tls = std::move(tls), .guard = std::move(guard), .handed_over = nullptr}));
 }
 
 }  // namespace convserve

@@ -25,7 +25,7 @@ std::string Stored(DataType type, double value) {
   return fmt::format("{}", value);
 }
 
-std::string InBrackets(std::string number) {
+std::string InBrackets(const std::string& number) {
   return number.starts_with('-') ? "(" + number + ")" : number;
 }
 

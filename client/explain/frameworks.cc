@@ -188,7 +188,7 @@ class Spelling {
   }
 
   // A Python tuple of one needs a comma.
-  std::string Trailing(std::string list) const { return Rank() == 1 ? list + "," : list; }
+  std::string Trailing(const std::string& list) const { return Rank() == 1 ? list + "," : list; }
 
   std::string Steps(Number number) const {
     std::string steps;

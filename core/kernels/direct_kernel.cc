@@ -216,6 +216,7 @@ void RunFlat(const DirectTile<T>& tile) {
     if (tile.c_step == 1) {
       CopyFew<2 * hn::MaxLanes(d)>(from, tile.columns, c);
     } else {
+      // NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): RunRows has written them.
       for (std::int64_t x = 0; x < tile.columns; ++x) c[x * tile.c_step] = from[x];
     }
   }

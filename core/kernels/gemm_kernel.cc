@@ -28,7 +28,7 @@ template <typename T, int kRows>
 struct RowsOfA {
   RowsOfA(const GemmTile<T>& tile, std::int64_t first) : stride(tile.a_stride) {
     HWY_UNROLL(8) for (int i = 0; i < kPointers; ++i) {
-      row[i] = tile.a + (first + 3 * i) * stride;
+      row[i] = tile.a + (first + std::int64_t{3} * i) * stride;
     }
   }
   HWY_INLINE T At(int i) const { return row[i / 3][i % 3 * stride]; }

@@ -97,7 +97,7 @@ void PackTaps4(const PanelWeights& w, const float* HWY_RESTRICT from, const Pane
       HWY_ALIGN float columns[16];
       TransposeRows(d, from + row * w.row_stride, w.row_stride, 4, columns);
       HWY_UNROLL(4) for (int t = 0; t < 4; ++t) {
-        hn::StoreU(hn::Load(d, columns + 4 * t), d, to[t] + row);
+        hn::StoreU(hn::Load(d, columns + std::ptrdiff_t{4} * t), d, to[t] + row);
       }
     }
     HWY_UNROLL(4) for (int t = 0; t < 4; ++t) to[t] += step[t];
