@@ -102,7 +102,7 @@ void SetEnvironment(const ProcessSettings& settings) {
 
 absl::Status PrepareProcess(const ProcessSettings& settings, char** argv) {
   if (std::getenv(kPrepared) != nullptr) return absl::OkStatus();
-  if (const absl::Status pinned = Pin(settings.threads); !pinned.ok()) return pinned;
+  if (absl::Status pinned = Pin(settings.threads); !pinned.ok()) return pinned;
   SetEnvironment(settings);
   execv("/proc/self/exe", argv);
   return absl::UnavailableError(fmt::format("execv: {}", std::strerror(errno)));

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 #include <string_view>
-#include <utility>
 
 #include "CLI/CLI.hpp"
 #include "core/convolve.h"
@@ -33,7 +32,7 @@ bool Contains(const std::vector<std::string>& chosen, const std::string& name) {
 
 // Throws when a layer has none of the names.
 void CheckKnown(const std::string& option, const std::vector<std::string>& chosen,
-                std::set<std::string> known) {
+                const std::set<std::string>& known) {
   for (std::string name : chosen) {
     const std::string mistake = CLI::IsMember(known)(name);
     if (!mistake.empty()) throw CLI::ValidationError(option, mistake);
@@ -55,8 +54,8 @@ std::vector<Layer> Select(const Selection& selection) {
     names.insert(layer.name);
     classes.insert(layer.class_name);
   }
-  CheckKnown("--layer", selection.names, std::move(names));
-  CheckKnown("--class", selection.classes, std::move(classes));
+  CheckKnown("--layer", selection.names, names);
+  CheckKnown("--class", selection.classes, classes);
   std::vector<Layer> chosen;
   for (const Layer& layer : *layers) {
     if (Contains(selection.names, layer.name) && Contains(selection.classes, layer.class_name)) {

@@ -13,7 +13,6 @@
 namespace convserve::cli {
 namespace {
 
-using ::convserve::testing::Convctl;
 using ::convserve::testing::Embedded;
 using ::convserve::testing::Outcome;
 using ::convserve::testing::ReadBytes;

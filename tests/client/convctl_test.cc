@@ -31,7 +31,6 @@ using ::convserve::testing::FakeServer;
 using ::convserve::testing::Outcome;
 using ::convserve::testing::ScratchFolder;
 using nlohmann::json;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;

@@ -22,7 +22,6 @@ namespace convserve {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 using ::testing::ElementsAre;
 using testing::FakeServer;
 using testing::Filled;

@@ -26,7 +26,7 @@ class ScratchFolder {
   std::string Path(std::string_view name) const { return path_ + "/" + std::string(name); }
 
   std::string Write(std::string_view name, std::string_view bytes) const {
-    const std::string path = Path(name);
+    std::string path = Path(name);
     std::ofstream(path, std::ios::binary) << bytes;
     return path;
   }

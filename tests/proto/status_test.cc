@@ -14,7 +14,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using ::testing::EndsWith;
-using ::testing::HasSubstr;
 
 google::rpc::Status Details(const grpc::Status& status) {
   google::rpc::Status wire;

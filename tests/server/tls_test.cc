@@ -16,7 +16,6 @@
 namespace convserve {
 namespace {
 
-using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // One authority for all tests: keys take time.

@@ -89,7 +89,9 @@ class NaiveRunner : public Runner {
   }
 
   void ForwardPlane(std::int64_t plane) {
-    const auto [z, y, x] = axes_;
+    const Axis& z = axes_[0];
+    const Axis& y = axes_[1];
+    const Axis& x = axes_[2];
     float* row = output_.As<float>() + plane * OutputCells(axes_);
     for (std::int64_t oz = 0; oz < z.output; ++oz) {
       for (std::int64_t oy = 0; oy < y.output; ++oy, row += x.output) {
@@ -113,7 +115,9 @@ class NaiveRunner : public Runner {
   }
 
   void TransposedPlane(std::int64_t plane) {
-    const auto [z, y, x] = axes_;
+    const Axis& z = axes_[0];
+    const Axis& y = axes_[1];
+    const Axis& x = axes_[2];
     float* output = output_.As<float>() + plane * OutputCells(axes_);
     std::fill_n(output, OutputCells(axes_), 0.0F);
     ForEachTap(plane, [&](const float* input, float weight, std::int64_t dz, std::int64_t dy,

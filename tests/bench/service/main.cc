@@ -53,8 +53,8 @@ Tensor Filled(std::int64_t side, float value) {
 // A caller that sends bytes and drops what comes back.
 class EchoCaller {
  public:
-  EchoCaller(const std::string& address, grpc::ByteBuffer message)
-      : stub_(MakeChannel(address)), message_(std::move(message)) {}
+  EchoCaller(const std::string& address, const grpc::ByteBuffer& message)
+      : stub_(MakeChannel(address)), message_(message) {}
 
   void Call() {
     grpc::ClientContext context;
