@@ -84,7 +84,7 @@ TEST(Problem, RefusesOutputsPastTheLimitByBytes) {
 
 TEST(Problem, RefusesMoreMultiplyAddsThanTheLimit) {
   const ProblemSpec spec = Default<ConvParameters>(2);
-  const std::int64_t count = 2 * 6 * 36 * 4 * 9;
+  const std::int64_t count = std::int64_t{2} * 6 * 36 * 4 * 9;
   EXPECT_EQ(MakeProblem(spec)->multiply_adds(), count);
   EXPECT_TRUE(MakeProblem(spec, {.max_multiply_adds = count}).ok());
   EXPECT_TRUE(

@@ -78,7 +78,8 @@ TEST(WinogradImages, AFilterWithAnUnusedTapLeavesAllToGemm) {
       .padding = {1}}.spec();
   const Problem problem = *MakeProblem(spec);
   RandomOperands operands = RealOperands(random, spec);
-  for (std::int64_t c = 0; c < 32; ++c) operands.weight.As<float>()[(5 * 32 + c) * 9 + 4] = 0;
+  for (std::int64_t c = 0; c < 32; ++c)
+    operands.weight.As<float>()[(std::int64_t{5} * 32 + c) * 9 + 4] = 0;
   EXPECT_TRUE(SameBits(*RunAlgorithm(problem, operands.view(), "gemm"),
                        *RunAlgorithm(problem, operands.view(), "winograd")));
 }

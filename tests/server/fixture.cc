@@ -151,7 +151,7 @@ void Pending::Cancel() {
   context_->TryCancel();
 }
 
-std::unique_ptr<Server> StartServer(ServerOptions options) {
+std::unique_ptr<Server> StartServer(const ServerOptions& options) {
   auto server = Server::Start(options);
   EXPECT_TRUE(server.ok()) << server.status();
   return server.ok() ? *std::move(server) : nullptr;

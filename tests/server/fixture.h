@@ -101,7 +101,7 @@ class Pending {
 };
 
 // A server on a port of its own unless `options` say otherwise; a failure to start fails the test.
-std::unique_ptr<Server> StartServer(ServerOptions options = {.listen = {"127.0.0.1:0"}});
+std::unique_ptr<Server> StartServer(const ServerOptions& options = {.listen = {"127.0.0.1:0"}});
 
 // [[1, 2], [3, 4]] under [[1, 2], [0, 1]]: 9.
 v1::ConvRequest SmallConv();

@@ -128,7 +128,7 @@ TEST(Hazard02, MessagesUpToTheLimitPassBesideEachOther) {
   request.mutable_input()->clear_values();
   request.mutable_input()->set_shape(2, 2047);
   request.mutable_input()->set_shape(3, 1024);
-  request.mutable_input()->set_data(std::string(2047 * 1024 * 4, '\0'));
+  request.mutable_input()->set_data(std::string(std::size_t{2047} * 1024 * 4, '\0'));
   request.set_output_encoding(v1::TENSOR_ENCODING_DATA);
   ASSERT_GT(request.ByteSizeLong(), 8 * kMiB - 16384);
   std::vector<std::future<absl::Status>> calls;
