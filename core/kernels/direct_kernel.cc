@@ -187,13 +187,9 @@ void RunRows(const DirectTile<T>& tile, std::int64_t row) {
   (std::make_integer_sequence<int, VectorsFor(kRows)>());
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
   const std::int64_t vectors = (tile.columns + lanes - 1) / lanes;
-  const std::int64_t blocks = (vectors + VectorsFor(kRows) - 1) / VectorsFor(kRows);
-  std::int64_t column = 0;
-  for (std::int64_t block = 0; block < blocks; ++block) {
-    const std::int64_t width = vectors / blocks + (block < vectors % blocks ? 1 : 0);
-    kBlocks[static_cast<std::size_t>(width - 1)](tile, row, column);
-    column += width * lanes;
-  }
+  ForEachPart(vectors, VectorsFor(kRows), [&](std::int64_t first, std::int64_t width) {
+    kBlocks[static_cast<std::size_t>(width - 1)](tile, row, first * lanes);
+  });
 }
 
 // Outputs of a small tile, numbered along the rows of its window.
@@ -236,13 +232,9 @@ void RunDirect(const DirectTile<T>& tile) {
   const TapParts parts(tile);
   const std::int64_t most =
       tile.SharesRows() ? std::min<std::int64_t>(kMostRows, parts.rows / parts.count) : 1;
-  const std::int64_t blocks = (tile.rows + most - 1) / most;
-  std::int64_t row = 0;
-  for (std::int64_t block = 0; block < blocks; ++block) {
-    const std::int64_t rows = tile.rows / blocks + (block < tile.rows % blocks ? 1 : 0);
+  ForEachPart(tile.rows, most, [&](std::int64_t row, std::int64_t rows) {
     kRunRows[static_cast<std::size_t>(rows - 1)](tile, row);
-    row += rows;
-  }
+  });
 }
 
 const DirectTable* Direct();  // exported below

@@ -26,13 +26,7 @@ HWY_INLINE std::int64_t Strip() { return kVectors * static_cast<std::int64_t>(hn
 // Calls body(row, height) for every panel.
 template <typename Body>
 HWY_INLINE void ForEachPanel(std::int64_t rows, Body body) {
-  const std::int64_t panels = (rows + kMostRows - 1) / kMostRows;
-  std::int64_t row = 0;
-  for (std::int64_t panel = 0; panel < panels; ++panel) {
-    const std::int64_t height = rows / panels + (panel < rows % panels ? 1 : 0);
-    body(row, height);
-    row += height;
-  }
+  ForEachPart(rows, kMostRows, body);
 }
 
 }  // namespace HWY_NAMESPACE
