@@ -18,16 +18,17 @@ using testing::RealOperands;
 using testing::RunAlgorithm;
 using testing::SameBits;
 
+// Under 32 filters of 3x3 that keep the size.
+ProblemSpec Images(const Shape& input) {
+  return LayerCase{.name = "", .input = input, .filters = 32, .kernel = {3, 3}, .padding = {1}}
+      .spec();
+}
+
 // A batch whose second image is spoilt by `spoil`; the others are even.
 template <typename Spoil>
 void ExpectSecondImageAsByGemm(Spoil spoil) {
   Random random(12);
-  const ProblemSpec spec = LayerCase{
-      .name = "",
-      .input = {3, 32, 20, 20},
-      .filters = 32,
-      .kernel = {3, 3},
-      .padding = {1}}.spec();
+  const ProblemSpec spec = Images({3, 32, 20, 20});
   const Problem problem = *MakeProblem(spec);
   RandomOperands operands = RealOperands(random, spec);
   const std::int64_t image = operands.input.size() / 3;
@@ -70,12 +71,7 @@ TEST(WinogradImages, ExtremeMagnitudesAreLeftToGemm) {
 
 TEST(WinogradImages, AFilterWithAnUnusedTapLeavesAllToGemm) {
   Random random(13);
-  const ProblemSpec spec = LayerCase{
-      .name = "",
-      .input = {1, 32, 20, 20},
-      .filters = 32,
-      .kernel = {3, 3},
-      .padding = {1}}.spec();
+  const ProblemSpec spec = Images({1, 32, 20, 20});
   const Problem problem = *MakeProblem(spec);
   RandomOperands operands = RealOperands(random, spec);
   for (std::int64_t c = 0; c < 32; ++c)
@@ -86,18 +82,8 @@ TEST(WinogradImages, AFilterWithAnUnusedTapLeavesAllToGemm) {
 
 TEST(WinogradImages, ARowOfABatchHasTheBitsOfTheRowAlone) {
   Random random(14);
-  const ProblemSpec together = LayerCase{
-      .name = "",
-      .input = {4, 32, 16, 18},
-      .filters = 32,
-      .kernel = {3, 3},
-      .padding = {1}}.spec();
-  const ProblemSpec alone = LayerCase{
-      .name = "",
-      .input = {1, 32, 16, 18},
-      .filters = 32,
-      .kernel = {3, 3},
-      .padding = {1}}.spec();
+  const ProblemSpec together = Images({4, 32, 16, 18});
+  const ProblemSpec alone = Images({1, 32, 16, 18});
   const RandomOperands operands = RealOperands(random, together);
   const Tensor all = *RunAlgorithm(*MakeProblem(together), operands.view(), "");
   for (std::int64_t n = 0; n < 4; ++n) {
