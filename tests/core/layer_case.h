@@ -35,20 +35,18 @@ struct LayerCase {
     if (transposed) spec.weight.shape = {input[1], filters / groups};
     spec.weight.shape.insert(spec.weight.shape.end(), kernel.begin(), kernel.end());
     if (bias) spec.bias = TensorSpec{DataType::kFloat32, {filters}, {}};
-    if (transposed) {
-      ConvTransposeParameters parameters;
+    const auto with = [this](auto parameters) {
       parameters.padding = padding;
       parameters.stride = stride;
       parameters.dilation = dilation;
       parameters.groups = groups;
-      spec.parameters = parameters;
+      return parameters;
+    };
+    if (transposed) {
+      spec.parameters = with(ConvTransposeParameters{});
       return spec;
     }
-    ConvParameters parameters;
-    parameters.groups = groups;
-    parameters.padding = padding;
-    parameters.stride = stride;
-    parameters.dilation = dilation;
+    ConvParameters parameters = with(ConvParameters{});
     parameters.padding_mode = mode;
     if (channels_last) {
       Shape& shape = spec.input.shape;
