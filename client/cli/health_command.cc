@@ -21,10 +21,16 @@ std::string_view NameOf(ServingStatus status) {
   }
 }
 
-absl::Status Run(const std::string& service, Session& session) {
+struct HealthOptions {
+  std::string service;
+  bool wait = false;
+};
+
+absl::Status Run(const HealthOptions& options, Session& session) {
   absl::StatusOr<ServingStatus> status =
-      session.Run([&](const ConvolutionClient& client, const CallOptions& call) {
-        return client.Health(service, call);
+      session.Run([&](const ConvolutionClient& client, CallOptions call) {
+        call.wait_for_ready = options.wait;
+        return client.Health(options.service, call);
       });
   if (!status.ok()) return status.status();
   if (session.options().json) {
@@ -37,19 +43,21 @@ absl::Status Run(const std::string& service, Session& session) {
 }
 
 Action Declare(CLI::App& app) {
-  auto service = std::make_shared<std::string>();
-  app.add_option("--service", *service, "one service of the server, by its full name")
+  auto options = std::make_shared<HealthOptions>();
+  app.add_option("--service", options->service, "one service of the server, by its full name")
       ->type_name("NAME");
-  return [service](Session& session) { return Run(*service, session); };
+  app.add_flag("--wait", options->wait, "wait for a server to come up, until --timeout");
+  return [options](Session& session) { return Run(*options, session); };
 }
 
 }  // namespace
 
 Command HealthCommand() {
-  return {.name = "health",
-          .summary = "Whether the server serves: exit code 0 when it does",
-          .examples = {"convctl --embedded health"},
-          .declare = Declare};
+  return {
+      .name = "health",
+      .summary = "Whether the server serves: exit code 0 when it does",
+      .examples = {"convctl --embedded health", "convctl --embedded --timeout 30 health --wait"},
+      .declare = Declare};
 }
 
 }  // namespace convserve::cli

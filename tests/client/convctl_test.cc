@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <array>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -198,6 +199,22 @@ TEST(Convctl, HealthIsTheExitCode) {
   EXPECT_EQ(Embedded({"health", "--json"}).json()["status"], "SERVING");
   const Outcome unknown = Embedded({"health", "--service", "no.such.Service"});
   EXPECT_EQ(unknown.exit_code, 1);
+}
+
+TEST(Convctl, HealthWaitsForAServerThatComesUpLate) {
+  const ScratchFolder folder;
+  const std::string address = "unix:" + folder.Path("socket");
+  const auto health = [&](const std::string& timeout) {
+    return Convctl({"--server", address, "--timeout", timeout, "health", "--wait"});
+  };
+  // By then a call without --wait has given up.
+  const Outcome nobody = health("2500ms");
+  EXPECT_EQ(nobody.exit_code, 4) << nobody;
+  EXPECT_THAT(nobody.err, HasSubstr("no answer within 2.5 s; see --timeout"));
+  auto late = std::async(std::launch::async, health, "60");
+  auto server = Server::Start({.listen = {address}});
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_EQ(late.get().out, "SERVING\n");
 }
 
 TEST(Convctl, ExamplesOfEveryCommandWorkAndStandInItsHelp) {
