@@ -60,6 +60,8 @@ extern const Algorithm kOuter;
 extern const Algorithm kScatter;
 // 3x3 kernels of single channels, plane by plane.
 extern const Algorithm kDepthwise;
+// Depthwise convolutions with a channel in each lane of a vector.
+extern const Algorithm kLanes;
 // 3x3 kernels of many channels, with less than half the products.
 extern const Algorithm kWinograd;
 // Few filters a group, row by row: depthwise convolutions and image filters.

@@ -24,9 +24,12 @@ struct LayerCase {
   bool channels_last = false;
   bool transposed = false;
   std::int64_t groups = 1;
-  std::string chosen = "winograd";
+  std::string chosen = {};  // where it is neither channels_last nor winograd
 
-  std::string algorithm() const { return channels_last ? "channels_last" : chosen; }
+  std::string algorithm() const {
+    if (!chosen.empty()) return chosen;
+    return channels_last ? "channels_last" : "winograd";
+  }
 
   ProblemSpec spec() const {
     ProblemSpec spec;

@@ -1,0 +1,209 @@
+#include "core/kernels/lanes_kernel.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "core/kernels/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/kernels/lanes_kernel.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+// clang-format off
+#include "core/kernels/simd-inl.h"  // comes last: compiled once for every target
+// clang-format on
+
+HWY_BEFORE_NAMESPACE();
+namespace convserve {
+namespace HWY_NAMESPACE {
+namespace {
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+
+constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(D()));
+// Channels of a block: a vector of them, eight at least.
+constexpr std::int64_t kChannels = kLanes > 8 ? kLanes : 8;
+static_assert(kChannels <= kMaxLaneChannels);
+
+// Outputs of a row computed at once: their sums leave registers for a weight and what it meets.
+constexpr int kMostColumns = 12;
+
+// kColumns outputs of a row from `column` on, for the channels from `lane` on. kStride is their
+// distance in the window where it is known beforehand, or 0.
+template <int kColumns, std::int64_t kStride>
+void RunBlock(const LaneRows& rows, std::int64_t row, std::int64_t column, std::int64_t lane) {
+  const D d;
+  const std::int64_t stride = kStride > 0 ? kStride : rows.stride;
+  V sums[kColumns][1];
+  LongSum<kColumns, 1, float> earlier;
+  earlier.Start(sums);
+  const float* HWY_RESTRICT weights = rows.weights + lane;
+  const float* from = rows.window + row * rows.row_stride + column * stride + lane;
+  std::int64_t running = 0;
+  for (std::int64_t i = 0; i < rows.tap_rows; ++i, from += rows.tap_row) {
+    const float* HWY_RESTRICT at = from;
+    for (std::int64_t first = 0; first < rows.tap_columns; first += kLaneSum) {
+      const std::int64_t taps = std::min(kLaneSum, rows.tap_columns - first);
+      if (running + taps > kLaneSum) {
+        earlier.Add(sums, false);
+        earlier.Start(sums);
+        running = 0;
+      }
+      running += taps;
+      for (std::int64_t j = 0; j < taps; ++j, at += rows.tap_column) {
+        const V weight = hn::LoadU(d, weights);
+        weights += kChannels;
+        HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
+          sums[x][0] = MulAdd(d, hn::LoadU(d, at + x * stride), weight, sums[x][0]);
+        }
+      }
+    }
+  }
+  earlier.Add(sums, true);
+  const V bias = hn::LoadU(d, rows.bias + lane);
+  float* HWY_RESTRICT out = rows.out + (row * rows.columns + column) * kChannels + lane;
+  HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
+    hn::StoreU(hn::Add(sums[x][0], bias), d, out + x * kChannels);
+  }
+}
+
+template <std::int64_t kStride>
+void RunRows(const LaneRows& rows) {
+  static constexpr auto kBlocks = []<int... kColumns>(std::integer_sequence<int, kColumns...>) {
+    return std::array{&RunBlock<kColumns + 1, kStride>...};
+  }
+  (std::make_integer_sequence<int, kMostColumns>());
+  for (std::int64_t row = 0; row < rows.rows; ++row) {
+    ForEachPart(rows.columns, kMostColumns, [&](std::int64_t column, std::int64_t width) {
+      for (std::int64_t lane = 0; lane < kChannels; lane += kLanes) {
+        kBlocks[static_cast<std::size_t>(width - 1)](rows, row, column, lane);
+      }
+    });
+  }
+}
+
+void Compute(const LaneRows& rows) {
+  if (rows.stride == kChannels) return RunRows<kChannels>(rows);
+  if (rows.stride == 2 * kChannels) return RunRows<2 * kChannels>(rows);
+  RunRows<0>(rows);
+}
+
+// Eight rows of eight elements, `from(r)`: their columns to `to(c)`.
+template <class From, class To>
+HWY_INLINE void Transpose8(From from, To to) {
+#if HWY_MAX_BYTES >= 32
+  const hn::FixedTag<float, 8> d;
+  using V8 = hn::Vec<decltype(d)>;
+  V8 pairs[8];
+  HWY_UNROLL(2) for (int half = 0; half < 8; half += 4) {
+    const V8 r0 = hn::LoadU(d, from(half));
+    const V8 r1 = hn::LoadU(d, from(half + 1));
+    const V8 r2 = hn::LoadU(d, from(half + 2));
+    const V8 r3 = hn::LoadU(d, from(half + 3));
+    const V8 low02 = hn::InterleaveLower(d, r0, r2);
+    const V8 low13 = hn::InterleaveLower(d, r1, r3);
+    const V8 high02 = hn::InterleaveUpper(d, r0, r2);
+    const V8 high13 = hn::InterleaveUpper(d, r1, r3);
+    // Of columns c and c + 4.
+    pairs[half] = hn::InterleaveLower(d, low02, low13);
+    pairs[half + 1] = hn::InterleaveUpper(d, low02, low13);
+    pairs[half + 2] = hn::InterleaveLower(d, high02, high13);
+    pairs[half + 3] = hn::InterleaveUpper(d, high02, high13);
+  }
+  HWY_UNROLL(4) for (int c = 0; c < 4; ++c) {
+    hn::StoreU(hn::ConcatLowerLower(d, pairs[c + 4], pairs[c]), d, to(c));
+    hn::StoreU(hn::ConcatUpperUpper(d, pairs[c + 4], pairs[c]), d, to(c + 4));
+  }
+#else
+  for (int r = 0; r < 8; ++r) {
+    for (int c = 0; c < 8; ++c) to(c)[r] = from(r)[c];
+  }
+#endif
+}
+
+// How a block's elements get from or to a tensor: as whole vectors where channels lie side by side,
+// as squares of eight channels and positions where positions do, one by one what is left.
+// vector(c, p), square(c, p) and element(c, p) move those that begin with channel c of position p.
+template <typename Vector, typename Square, typename Element>
+HWY_INLINE void Move(const LanePlanes& planes, Vector vector, Square square, Element element) {
+  if (planes.channel_stride == 1 && planes.channels == kChannels) {
+    for (std::int64_t p = 0; p < planes.positions; ++p) {
+      for (std::int64_t c = 0; c < kChannels; c += kLanes) vector(c, p);
+    }
+    return;
+  }
+  std::int64_t c = 0;
+  if (planes.position_stride == 1 && planes.positions >= 8) {
+    for (; c + 8 <= planes.channels; c += 8) {
+      // The last square may begin within the one before it.
+      for (std::int64_t p = 0; p < planes.positions; p += 8) {
+        square(c, std::min(p, planes.positions - 8));
+      }
+    }
+  }
+  for (; c < planes.channels; ++c) {
+    for (std::int64_t p = 0; p < planes.positions; ++p) element(c, p);
+  }
+}
+
+void Interleave(const float* HWY_RESTRICT from, const LanePlanes& planes,
+                const std::int32_t* HWY_RESTRICT offsets, float* HWY_RESTRICT to) {
+  const D d;
+  const auto at = [&](std::int64_t c, std::int64_t p) {
+    return from + c * planes.channel_stride + p * planes.position_stride;
+  };
+  Move(
+      planes,
+      [&](std::int64_t c, std::int64_t p) {
+        hn::StoreU(hn::LoadU(d, at(c, p)), d, to + offsets[p] + c);
+      },
+      [&](std::int64_t c, std::int64_t p) {
+        Transpose8([&](int i) { return at(c + i, p); },
+                   [&](int i) { return to + offsets[p + i] + c; });
+      },
+      [&](std::int64_t c, std::int64_t p) { to[offsets[p] + c] = *at(c, p); });
+}
+
+void Separate(const float* HWY_RESTRICT from, const LanePlanes& planes, float* HWY_RESTRICT to) {
+  const D d;
+  const auto at = [&](std::int64_t c, std::int64_t p) {
+    return to + c * planes.channel_stride + p * planes.position_stride;
+  };
+  Move(
+      planes,
+      [&](std::int64_t c, std::int64_t p) {
+        hn::StoreU(hn::LoadU(d, from + p * kChannels + c), d, at(c, p));
+      },
+      [&](std::int64_t c, std::int64_t p) {
+        Transpose8([&](int i) { return from + (p + i) * kChannels + c; },
+                   [&](int i) { return at(c + i, p); });
+      },
+      [&](std::int64_t c, std::int64_t p) { *at(c, p) = from[p * kChannels + c]; });
+}
+
+}  // namespace
+
+const LanesTable* Lanes();  // exported below
+
+const LanesTable* Lanes() {
+  static constexpr LanesTable kTable = {kChannels, &Compute, &Interleave, &Separate};
+  return &kTable;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace convserve
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convserve {
+
+HWY_EXPORT(Lanes);
+
+const LanesTable& LanesKernels() { return *HWY_DYNAMIC_DISPATCH(Lanes)(); }
+
+}  // namespace convserve
+#endif  // HWY_ONCE

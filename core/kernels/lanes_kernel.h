@@ -1,0 +1,67 @@
+// Depthwise convolution with a channel in each lane of a vector. A block of `channels` neighbouring
+// channels lies side by side, position after position:
+//
+//   out[y][x][c] = bias[c] + sum over tap row i, tap column j of weights[i][j][c] *
+//                    window[y*row_stride + i*tap_row + x*stride + j*tap_column + c]
+//
+// The sum runs over (i, j) in order, from zero again before a row of taps (or kLaneSum of one) with
+// which it would be longer than kLaneSum products, and fuses every multiply-add: each element has
+// the same bits on every instruction set.
+#ifndef CONVSERVE_CORE_KERNELS_LANES_KERNEL_H_
+#define CONVSERVE_CORE_KERNELS_LANES_KERNEL_H_
+
+#include <cstdint>
+#include <span>
+
+namespace convserve {
+
+// Products of a running sum at most (core/kernels/running_sum.h). Few: the sums of depthwise
+// kernels are short, so that their errors average out less.
+inline constexpr std::int64_t kLaneSum = 32;
+
+// Channels of a block on any instruction set, at most.
+inline constexpr std::int64_t kMaxLaneChannels = 16;
+
+// Steps are in elements.
+struct LaneRows {
+  const float* window = nullptr;
+  std::int64_t row_stride = 0;  // from one row of outputs to the next
+  std::int64_t stride = 0;      // from one output to the next
+  std::int64_t tap_row = 0;     // from one row of taps to the next
+  std::int64_t tap_column = 0;
+  std::int64_t tap_rows = 0;
+  std::int64_t tap_columns = 0;
+  const float* weights = nullptr;  // [tap_rows][tap_columns][channels]
+  const float* bias = nullptr;     // [channels]
+  float* out = nullptr;            // [rows][columns][channels]
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+};
+
+// Channels of a tensor, `positions` of each: element (c, p) is c*channel_stride + p*position_stride
+// from the first. One of the strides is 1.
+struct LanePlanes {
+  std::int64_t channels = 0;  // of a block, or fewer
+  std::int64_t positions = 0;
+  std::int64_t channel_stride = 0;
+  std::int64_t position_stride = 0;
+};
+
+// Compiled once for each instruction set.
+struct LanesTable {
+  std::int64_t channels = 0;  // of a block
+  void (*compute)(const LaneRows& rows) = nullptr;
+  // Channels of a tensor to a block: position p to `to + offsets[p]`. The lanes of channels that
+  // are not there are left as they are.
+  void (*interleave)(const float* from, const LanePlanes& planes, const std::int32_t* offsets,
+                     float* to) = nullptr;
+  // And back, from positions side by side.
+  void (*separate)(const float* from, const LanePlanes& planes, float* to) = nullptr;
+};
+
+// The kernels of the instruction set in use. Thread-safe.
+const LanesTable& LanesKernels();
+
+}  // namespace convserve
+
+#endif  // CONVSERVE_CORE_KERNELS_LANES_KERNEL_H_

@@ -1,0 +1,16 @@
+// Problems that are not small, for each algorithm that has kinds of its own.
+#ifndef CONVSERVE_TESTS_CORE_LARGE_CASES_H_
+#define CONVSERVE_TESTS_CORE_LARGE_CASES_H_
+
+#include <vector>
+
+#include "tests/core/layer_case.h"
+
+namespace convserve::testing {
+
+// Each is computed by the algorithm that it names.
+const std::vector<LayerCase>& LargeCases();
+
+}  // namespace convserve::testing
+
+#endif  // CONVSERVE_TESTS_CORE_LARGE_CASES_H_
