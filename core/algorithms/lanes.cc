@@ -75,8 +75,8 @@ class Lanes {
             static_cast<std::int32_t>(row * pitch_ + (x_.padding_begin + column) * channels()));
       }
     }
-    for (std::int64_t x = 0; x < x_.kernel; ++x) {
-      tap_offsets_.push_back(static_cast<std::int32_t>(x * channels()));
+    for (std::int64_t tap = 0; tap < y_.kernel * x_.kernel; ++tap) {
+      tap_offsets_.push_back(static_cast<std::int32_t>(tap * channels()));
     }
   }
 
@@ -170,16 +170,18 @@ class Lanes {
   void PackWeights(std::int64_t channel, std::int64_t count, float* out) {
     const float* weight =
         run_.operands.weight.As<float>() + g_.weight.offset + channel * g_.weight.group;
-    const LanePlanes row{.channels = count,
-                         .positions = x_.kernel,
-                         .channel_stride = g_.weight.group,
-                         .position_stride = g_.weight.kernel[2]};
-    const std::int64_t size = y_.kernel * x_.kernel * channels();
-    if (count < channels()) std::fill_n(out, size, 0.0F);
-    for (std::int64_t y = 0; y < y_.kernel; ++y, weight += g_.weight.kernel[1]) {
-      kernels_.interleave(weight, row, tap_offsets_.data(), out + y * x_.kernel * channels());
+    const auto taps = static_cast<std::int64_t>(tap_offsets_.size());
+    const bool in_order = g_.weight.kernel[1] == x_.kernel * g_.weight.kernel[2];
+    const LanePlanes planes{.channels = count,
+                            .positions = in_order ? taps : x_.kernel,
+                            .channel_stride = g_.weight.group,
+                            .position_stride = g_.weight.kernel[2]};
+    if (count < channels()) std::fill_n(out, taps * channels(), 0.0F);
+    for (std::int64_t tap = 0; tap < taps; tap += planes.positions) {
+      kernels_.interleave(weight, planes, tap_offsets_.data(), out + tap * channels());
+      weight += g_.weight.kernel[1];
     }
-    if (!AllFinite(out, size)) finite_ = false;
+    if (!AllFinite(out, taps * channels())) finite_ = false;
   }
 
   const Run& run_;
@@ -193,7 +195,7 @@ class Lanes {
   std::int64_t strip_rows_ = 0;
   // Where the positions of the input's rows, one after the other, stand in the window.
   std::vector<std::int32_t> offsets_;
-  std::vector<std::int32_t> tap_offsets_;  // and those of a row of taps among the weights
+  std::vector<std::int32_t> tap_offsets_;  // and the taps among the weights of a block
   std::atomic<bool> finite_ = true;
 };
 

@@ -32,17 +32,16 @@ static_assert(kChannels <= kMaxLaneChannels);
 // Outputs of a row computed at once: their sums leave registers for a weight and what it meets.
 constexpr int kMostColumns = 12;
 
-// kColumns outputs of a row from `column` on, for the channels from `lane` on. kStride is their
-// distance in the window where it is known beforehand, or 0.
+// kColumns outputs of a row, at `from` in the window and `out`. kStride is their distance in the
+// window where it is known beforehand, or 0.
 template <int kColumns, std::int64_t kStride>
-void RunBlock(const LaneRows& rows, std::int64_t row, std::int64_t column, std::int64_t lane) {
+HWY_INLINE void RunRow(const LaneRows& rows, const float* from, const float* HWY_RESTRICT weights,
+                       V bias, float* HWY_RESTRICT out) {
   const D d;
   const std::int64_t stride = kStride > 0 ? kStride : rows.stride;
   V sums[kColumns][1];
   LongSum<kColumns, 1, float> earlier;
   earlier.Start(sums);
-  const float* HWY_RESTRICT weights = rows.weights + lane;
-  const float* from = rows.window + row * rows.row_stride + column * stride + lane;
   std::int64_t running = 0;
   for (std::int64_t i = 0; i < rows.tap_rows; ++i, from += rows.tap_row) {
     const float* HWY_RESTRICT at = from;
@@ -64,26 +63,35 @@ void RunBlock(const LaneRows& rows, std::int64_t row, std::int64_t column, std::
     }
   }
   earlier.Add(sums, true);
-  const V bias = hn::LoadU(d, rows.bias + lane);
-  float* HWY_RESTRICT out = rows.out + (row * rows.columns + column) * kChannels + lane;
   HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
     hn::StoreU(hn::Add(sums[x][0], bias), d, out + x * kChannels);
+  }
+}
+
+// kColumns outputs of every row from `column` on, for the channels from `lane` on.
+template <int kColumns, std::int64_t kStride>
+void RunColumns(const LaneRows& rows, std::int64_t column, std::int64_t lane) {
+  const float* from = rows.window + column * rows.stride + lane;
+  float* out = rows.out + column * kChannels + lane;
+  const V bias = hn::LoadU(D(), rows.bias + lane);
+  for (std::int64_t row = 0; row < rows.rows; ++row) {
+    RunRow<kColumns, kStride>(rows, from, rows.weights + lane, bias, out);
+    from += rows.row_stride;
+    out += rows.columns * kChannels;
   }
 }
 
 template <std::int64_t kStride>
 void RunRows(const LaneRows& rows) {
   static constexpr auto kBlocks = []<int... kColumns>(std::integer_sequence<int, kColumns...>) {
-    return std::array{&RunBlock<kColumns + 1, kStride>...};
+    return std::array{&RunColumns<kColumns + 1, kStride>...};
   }
   (std::make_integer_sequence<int, kMostColumns>());
-  for (std::int64_t row = 0; row < rows.rows; ++row) {
-    ForEachPart(rows.columns, kMostColumns, [&](std::int64_t column, std::int64_t width) {
-      for (std::int64_t lane = 0; lane < kChannels; lane += kLanes) {
-        kBlocks[static_cast<std::size_t>(width - 1)](rows, row, column, lane);
-      }
-    });
-  }
+  ForEachPart(rows.columns, kMostColumns, [&](std::int64_t column, std::int64_t width) {
+    for (std::int64_t lane = 0; lane < kChannels; lane += kLanes) {
+      kBlocks[static_cast<std::size_t>(width - 1)](rows, column, lane);
+    }
+  });
 }
 
 void Compute(const LaneRows& rows) {
