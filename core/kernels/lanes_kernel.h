@@ -11,7 +11,6 @@
 #define CONVSERVE_CORE_KERNELS_LANES_KERNEL_H_
 
 #include <cstdint>
-#include <span>
 
 namespace convserve {
 
@@ -39,7 +38,7 @@ struct LaneRows {
 };
 
 // Channels of a tensor, `positions` of each: element (c, p) is c*channel_stride + p*position_stride
-// from the first. One of the strides is 1.
+// from the first. Fast where one of the strides is 1.
 struct LanePlanes {
   std::int64_t channels = 0;  // of a block, or fewer
   std::int64_t positions = 0;
