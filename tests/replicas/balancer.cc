@@ -19,7 +19,7 @@ namespace {
 
 std::string PathOfHaproxy() {
   for (const char* folder : {"/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"}) {
-    const std::string path = absl::StrCat(folder, "/haproxy");
+    std::string path = absl::StrCat(folder, "/haproxy");
     if (std::filesystem::exists(path)) return path;
   }
   ADD_FAILURE() << "no haproxy: see docker/deployment-packages.txt";

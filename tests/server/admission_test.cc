@@ -285,7 +285,7 @@ TEST(AdmissionStorm, KeepsItsBoundsAndTellsEachRequestOnce) {
       if (round % 5 == 0) demand.deadline = Admission::Clock::now() + milliseconds(round % 20);
       std::promise<absl::StatusOr<Lane>> told;  // set twice, it throws
       const auto lane = admission.Reserve(
-          place, demand, [&](absl::StatusOr<Lane> granted) { told.set_value(granted); });
+          place, demand, [&](const absl::StatusOr<Lane>& granted) { told.set_value(granted); });
       if (!lane.ok()) continue;
       if (!lane->has_value()) {
         if (round % 3 == 0) admission.Withdraw(place);

@@ -37,9 +37,12 @@ bool Fails() {
 
 }  // namespace
 
-// Libraries may have bound to AddressSanitizer's operator new before this one.
+// Libraries may have bound to AddressSanitizer's operator new before this one. The name is the
+// sanitizer's.
+// NOLINTBEGIN(bugprone-reserved-identifier)
 extern "C" const char* __asan_default_options();
 extern "C" const char* __asan_default_options() { return "alloc_dealloc_mismatch=0"; }
+// NOLINTEND(bugprone-reserved-identifier)
 
 // GCC inlines one of a pair and misses the other.
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"

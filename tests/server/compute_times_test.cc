@@ -19,7 +19,7 @@ Plan PlanOf(std::int64_t size, std::string_view algorithm = "reference") {
 
 class ComputeTimesTest : public ::testing::Test {
  protected:
-  void Learn(const Plan& plan, std::vector<int> times) {
+  void Learn(const Plan& plan, const std::vector<int>& times) {
     for (const int time : times) times_.Learn(plan, microseconds(time));
   }
 

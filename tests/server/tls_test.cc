@@ -50,7 +50,7 @@ class TlsTest : public ::testing::Test {
                           std::string* certificate = nullptr) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
-    const absl::Status status = Caller(channel).Conv(context, SmallConv());
+    absl::Status status = Caller(channel).Conv(context, SmallConv());
     if (certificate != nullptr && status.ok()) {
       const auto found = context.auth_context()->FindPropertyValues("x509_pem_cert");
       if (!found.empty()) *certificate = {found[0].data(), found[0].size()};
