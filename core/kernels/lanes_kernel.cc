@@ -105,26 +105,13 @@ template <class From, class To>
 HWY_INLINE void Transpose8(From from, To to) {
 #if HWY_MAX_BYTES >= 32
   const hn::FixedTag<float, 8> d;
-  using V8 = hn::Vec<decltype(d)>;
-  V8 pairs[8];
-  HWY_UNROLL(2) for (int half = 0; half < 8; half += 4) {
-    const V8 r0 = hn::LoadU(d, from(half));
-    const V8 r1 = hn::LoadU(d, from(half + 1));
-    const V8 r2 = hn::LoadU(d, from(half + 2));
-    const V8 r3 = hn::LoadU(d, from(half + 3));
-    const V8 low02 = hn::InterleaveLower(d, r0, r2);
-    const V8 low13 = hn::InterleaveLower(d, r1, r3);
-    const V8 high02 = hn::InterleaveUpper(d, r0, r2);
-    const V8 high13 = hn::InterleaveUpper(d, r1, r3);
-    // Of columns c and c + 4.
-    pairs[half] = hn::InterleaveLower(d, low02, low13);
-    pairs[half + 1] = hn::InterleaveUpper(d, low02, low13);
-    pairs[half + 2] = hn::InterleaveLower(d, high02, high13);
-    pairs[half + 3] = hn::InterleaveUpper(d, high02, high13);
-  }
+  hn::Vec<decltype(d)> upper[4], lower[4];
+  Transpose4(d, from, upper);
+  Transpose4(
+      d, [&](int i) { return from(4 + i); }, lower);
   HWY_UNROLL(4) for (int c = 0; c < 4; ++c) {
-    hn::StoreU(hn::ConcatLowerLower(d, pairs[c + 4], pairs[c]), d, to(c));
-    hn::StoreU(hn::ConcatUpperUpper(d, pairs[c + 4], pairs[c]), d, to(c + 4));
+    hn::StoreU(hn::ConcatLowerLower(d, lower[c], upper[c]), d, to(c));
+    hn::StoreU(hn::ConcatUpperUpper(d, lower[c], upper[c]), d, to(c + 4));
   }
 #else
   for (int r = 0; r < 8; ++r) {

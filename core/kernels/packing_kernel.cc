@@ -29,17 +29,9 @@ namespace {
 template <class DRow>
 HWY_INLINE void TransposeRows(DRow d, const float* HWY_RESTRICT from, std::int64_t row_stride,
                               std::int64_t step, float* HWY_RESTRICT to) {
-  const auto r0 = hn::LoadU(d, from);
-  const auto r1 = hn::LoadU(d, from + row_stride);
-  const auto r2 = hn::LoadU(d, from + 2 * row_stride);
-  const auto r3 = hn::LoadU(d, from + 3 * row_stride);
-  const auto low02 = hn::InterleaveLower(d, r0, r2);
-  const auto low13 = hn::InterleaveLower(d, r1, r3);
-  const auto high02 = hn::InterleaveUpper(d, r0, r2);
-  const auto high13 = hn::InterleaveUpper(d, r1, r3);
-  const hn::Vec<DRow> columns[4] = {
-      hn::InterleaveLower(d, low02, low13), hn::InterleaveUpper(d, low02, low13),
-      hn::InterleaveLower(d, high02, high13), hn::InterleaveUpper(d, high02, high13)};
+  hn::Vec<DRow> columns[4];
+  Transpose4(
+      d, [&](int i) { return from + i * row_stride; }, columns);
   HWY_UNROLL(4) for (int i = 0; i < 4; ++i) {
     if constexpr (hn::MaxLanes(d) == 4) {
       hn::StoreU(columns[i], d, to + i * step);

@@ -133,6 +133,26 @@ class LongSum {
   HWY_ALIGN T total_[kRows][kVectors * hn::MaxLanes(D())];
 };
 
+#if HWY_TARGET != HWY_SCALAR
+// Of the four rows at from(0) to from(3): columns[i] is column i in each 16 bytes, so that lane
+// 4*b + r is element 4*b + i of row r.
+template <class DRow, class From>
+HWY_INLINE void Transpose4(DRow d, From from, hn::Vec<DRow> (&columns)[4]) {
+  const auto r0 = hn::LoadU(d, from(0));
+  const auto r1 = hn::LoadU(d, from(1));
+  const auto r2 = hn::LoadU(d, from(2));
+  const auto r3 = hn::LoadU(d, from(3));
+  const auto low02 = hn::InterleaveLower(d, r0, r2);
+  const auto low13 = hn::InterleaveLower(d, r1, r3);
+  const auto high02 = hn::InterleaveUpper(d, r0, r2);
+  const auto high13 = hn::InterleaveUpper(d, r1, r3);
+  columns[0] = hn::InterleaveLower(d, low02, low13);
+  columns[1] = hn::InterleaveUpper(d, low02, low13);
+  columns[2] = hn::InterleaveLower(d, high02, high13);
+  columns[3] = hn::InterleaveUpper(d, high02, high13);
+}
+#endif
+
 // Copies `count` elements, up to a vector of them, and touches nothing past them.
 template <std::size_t kLanes, typename T>
 HWY_INLINE void CopyFew(const T* HWY_RESTRICT from, std::int64_t count, T* HWY_RESTRICT to) {
