@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "absl/numeric/int128.h"
+#include "core/divide.h"
 
 namespace convserve {
 namespace {

@@ -17,11 +17,6 @@
 
 namespace convserve {
 
-// a / b rounded down, for b > 0.
-constexpr std::int64_t FloorDivide(std::int64_t a, std::int64_t b) {
-  return a / b - (a % b < 0 ? 1 : 0);
-}
-
 // Output `first_output + q*output_step` meets, at tap j, kernel element `first_kernel +
 // j*kernel_step` and the input coordinate `first_input + q*input_step + j*tap_step`, which may lie
 // in the padding. 0 <= q < outputs, 0 <= j < taps.

@@ -18,6 +18,7 @@
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/tiling.h"
 #include "core/algorithms/window.h"
+#include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/gemm_kernel.h"
 #include "core/scratch.h"

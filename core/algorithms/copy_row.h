@@ -34,6 +34,59 @@ struct RowSource {
   }
 };
 
+// Four floats; what the compiler makes of them is fast on every processor.
+using FourFloats = float __attribute__((vector_size(16)));
+
+inline FourFloats LoadFour(const float* from) {
+  FourFloats four;
+  std::memcpy(&four, from, sizeof four);
+  return four;
+}
+inline void StoreFour(FourFloats four, float* to) { std::memcpy(to, &four, sizeof four); }
+
+// out[p*out_step + i] = from[p + i*2] for p < kPlanes, 1 or 2, and i < count, by fours, as far as
+// that reads nothing past the last of these elements. Returns how many of each are done.
+template <int kPlanes>
+std::int64_t SeparateTwos(const float* from, std::int64_t count, float* out,
+                          std::int64_t out_step) {
+  std::int64_t i = 0;
+  for (; i + 4 <= count - 2 + kPlanes; i += 4) {
+    const FourFloats low = LoadFour(from + 2 * i);
+    const FourFloats high = LoadFour(from + 2 * i + 4);
+    StoreFour(__builtin_shufflevector(low, high, 0, 2, 4, 6), out + i);
+    if (kPlanes == 2) {
+      StoreFour(__builtin_shufflevector(low, high, 1, 3, 5, 7), out + out_step + i);
+    }
+  }
+  return i;
+}
+
+// The same for from[p + i*stride] and 2 to 4 planes.
+template <int kPlanes>
+std::int64_t SeparateMore(const float* from, std::int64_t stride, std::int64_t count, float* out,
+                          std::int64_t out_step) {
+  std::int64_t i = 0;
+  const std::int64_t last = (count - 1) * stride + kPlanes - 4;  // where a vector may begin
+  for (; i + 4 <= count && (i + 3) * stride <= last; i += 4) {
+    const float* at = from + i * stride;
+    const FourFloats a = LoadFour(at);
+    const FourFloats b = LoadFour(at + stride);
+    const FourFloats c = LoadFour(at + 2 * stride);
+    const FourFloats d = LoadFour(at + 3 * stride);
+    const FourFloats low02 = __builtin_shufflevector(a, c, 0, 4, 1, 5);
+    const FourFloats low13 = __builtin_shufflevector(b, d, 0, 4, 1, 5);
+    StoreFour(__builtin_shufflevector(low02, low13, 0, 4, 1, 5), out + i);
+    StoreFour(__builtin_shufflevector(low02, low13, 2, 6, 3, 7), out + out_step + i);
+    if (kPlanes == 2) continue;
+    const FourFloats high02 = __builtin_shufflevector(a, c, 2, 6, 3, 7);
+    const FourFloats high13 = __builtin_shufflevector(b, d, 2, 6, 3, 7);
+    StoreFour(__builtin_shufflevector(high02, high13, 0, 4, 1, 5), out + 2 * out_step + i);
+    if (kPlanes == 3) continue;
+    StoreFour(__builtin_shufflevector(high02, high13, 2, 6, 3, 7), out + 3 * out_step + i);
+  }
+  return i;
+}
+
 // out[i] = from[i * stride] for i < count.
 template <typename T, typename In>
 void CopyStrided(const In* from, std::int64_t stride, std::int64_t count, T* out) {
@@ -57,18 +110,40 @@ void CopyStrided(const In* from, std::int64_t stride, std::int64_t count, T* out
   } else if (stride == 2) {
     std::int64_t i = 0;
     if constexpr (std::is_same_v<T, In> && std::is_same_v<T, float>) {
-      using Four = float __attribute__((vector_size(16)));
-      for (; i + 4 < count; i += 4) {  // the last one would read past the end
-        Four low, high;
-        std::memcpy(&low, from + 2 * i, 16);
-        std::memcpy(&high, from + 2 * i + 4, 16);
-        const Four even = __builtin_shufflevector(low, high, 0, 2, 4, 6);
-        std::memcpy(out + i, &even, 16);
-      }
+      i = SeparateTwos<1>(from, count, out, 0);
     }
     for (; i < count; ++i) out[i] = Widen<T>(from[i * 2]);
   } else {
     for (std::int64_t i = 0; i < count; ++i) out[i] = Widen<T>(from[i * stride]);
+  }
+}
+
+// out[p*out_step + i] = from[p + i*stride] for p < planes and i < count; stride is 2 or more where
+// there are several planes.
+template <typename T, typename In>
+void CopyPlanes(const In* from, std::int64_t stride, std::int64_t count, std::int64_t planes,
+                T* out, std::int64_t out_step) {
+  for (; planes > 0;) {
+    std::int64_t some = 1;  // at once
+    std::int64_t done = 0;
+    if constexpr (std::is_same_v<T, In> && std::is_same_v<T, float>) {
+      some = std::min<std::int64_t>(planes, 4);
+      if (some == 2 && stride == 2) {
+        done = SeparateTwos<2>(from, count, out, out_step);
+      } else if (some == 2) {
+        done = SeparateMore<2>(from, stride, count, out, out_step);
+      } else if (some == 3) {
+        done = SeparateMore<3>(from, stride, count, out, out_step);
+      } else if (some == 4) {
+        done = SeparateMore<4>(from, stride, count, out, out_step);
+      }
+    }
+    for (std::int64_t p = 0; p < some; ++p) {
+      CopyStrided(from + p + done * stride, stride, count - done, out + p * out_step + done);
+    }
+    from += some;
+    out += some * out_step;
+    planes -= some;
   }
 }
 

@@ -22,6 +22,7 @@
 #include "core/algorithms/tiling.h"
 #include "core/algorithms/totals.h"
 #include "core/algorithms/window.h"
+#include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/direct_kernel.h"
 #include "core/phases.h"

@@ -34,6 +34,7 @@
 #include "core/algorithms/tiling.h"
 #include "core/algorithms/totals.h"
 #include "core/algorithms/window.h"
+#include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/gemm_kernel.h"
 #include "core/phases.h"

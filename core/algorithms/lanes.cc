@@ -20,6 +20,7 @@
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/tiling.h"
 #include "core/algorithms/window.h"
+#include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/lanes_kernel.h"
 #include "core/scratch.h"

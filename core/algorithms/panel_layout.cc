@@ -5,6 +5,7 @@
 
 #include "core/algorithms/border.h"
 #include "core/algorithms/tiling.h"
+#include "core/divide.h"
 #include "core/kernels/panel_kernel.h"
 #include "fmt/format.h"
 

@@ -14,6 +14,7 @@
 #include "core/algorithms/patches.h"
 #include "core/algorithms/tiling.h"
 #include "core/algorithms/window.h"
+#include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/panel_kernel.h"
 #include "core/problem.h"

@@ -24,6 +24,7 @@
 #include "core/algorithms/tiling.h"
 #include "core/algorithms/totals.h"
 #include "core/algorithms/window.h"
+#include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/packing_kernel.h"
 #include "core/kernels/panel_kernel.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/algorithms/border.h"
+#include "core/divide.h"
 
 namespace convserve {
 namespace {

@@ -15,9 +15,6 @@ namespace convserve {
 // Sums of one task that cannot be formed in the output.
 inline constexpr std::int64_t kSumsSize = std::int64_t{64} * 1024;
 
-constexpr std::int64_t CeilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-constexpr std::int64_t RoundUp(std::int64_t a, std::int64_t b) { return CeilDivide(a, b) * b; }
-
 struct TileLimits {
   std::int64_t buffer = 0;     // elements of the buffer for a window or packed patches
   bool sums_in_output = true;  // else a task has kSumsSize sums at most

@@ -8,6 +8,7 @@
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/tiling.h"
+#include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/running_sum.h"
 #include "core/kernels/tiny_kernel.h"

@@ -64,7 +64,8 @@ class Totals {
   void Add(GemmTile<T>& tile, const GemmTask& task, std::int64_t row, const TileColumns& columns,
            bool last) const {
     if constexpr (kInOutput) {
-      if (last) tile.bias = bias_.data() + task.group * g_.filters + task.first_row + row;
+      if (last && run_.problem.has_bias())
+        tile.bias = bias_.data() + task.group * g_.filters + task.first_row + row;
       tile.c = OutputOf(task) + row * g_.output.channel;
       tile.c_stride = g_.output.channel;
       tile.c_step = Step(columns);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/divide.h"
+
 namespace convserve {
 namespace {
 
@@ -67,36 +69,40 @@ WindowCopy Window::Copies(Origin origin, Extent extent) const {
   const RowSource source{phases[2].input_step, g.input.spatial[2], g.axes[2].input, patches_.mode};
   WindowCopy copies;
   copies.stride_ = source.step * source.stride;
+  copies.plane_pitch_ = rows_ * pitch_;
+  for (std::int64_t x = 0; x < axes_[2].planes; ++x) {
+    copies.AddPlane(source, (axes_[2].first + origin.x) * source.step + residue(2, x), width,
+                    x * copies.plane_pitch_);
+  }
   std::int64_t plane = 0;
   for (std::int64_t z = 0; z < phases[0].taps; ++z) {
     const std::int64_t source_z =
         SourceIndex(patches_.mode, TapCoordinate(phases[0], z) + origin.z * phases[0].input_step,
                     g.axes[0].input);
     for (std::int64_t y = 0; y < axes_[1].planes; ++y) {
-      for (std::int64_t x = 0; x < axes_[2].planes; ++x, plane += rows_ * pitch_) {
-        const std::int64_t first = (axes_[2].first + origin.x) * source.step + residue(2, x);
-        for (std::int64_t row = 0; row < rows; ++row) {
-          const std::int64_t source_y =
-              SourceIndex(patches_.mode,
-                          (axes_[1].first + origin.y + row) * phases[1].input_step + residue(1, y),
-                          g.axes[1].input);
-          const std::int64_t to = plane + row * pitch_;
-          if (source_z < 0 || source_y < 0) {
-            copies.padding_.push_back({to, width});
-          } else {
-            copies.AddRow(source, source_z * g.input.spatial[0] + source_y * g.input.spatial[1],
-                          first, width, to);
-          }
+      for (std::int64_t row = 0; row < rows; ++row) {
+        const std::int64_t source_y = SourceIndex(
+            patches_.mode, (axes_[1].first + origin.y + row) * phases[1].input_step + residue(1, y),
+            g.axes[1].input);
+        const std::int64_t to = plane + row * pitch_;
+        if (source_z >= 0 && source_y >= 0) {
+          copies.rows_.push_back(
+              {source_z * g.input.spatial[0] + source_y * g.input.spatial[1], to});
+          continue;
+        }
+        for (std::int64_t x = 0; x < axes_[2].planes; ++x) {
+          copies.outside_.push_back({to + x * copies.plane_pitch_, width});
         }
       }
+      plane += axes_[2].planes * copies.plane_pitch_;
     }
   }
   return copies;
 }
 
-// The row that begins at `from` of the channel, from coordinate `first` on.
-void WindowCopy::AddRow(const RowSource& source, std::int64_t from, std::int64_t first,
-                        std::int64_t width, std::int64_t to) {
+// The elements of every row that belong to one plane, from coordinate `first` on.
+void WindowCopy::AddPlane(const RowSource& source, std::int64_t first, std::int64_t width,
+                          std::int64_t to) {
   const auto [inside, outside] = source.Inside(first, width);
   const auto pad = [&](std::int64_t begin, std::int64_t end) {
     if (source.mode == PaddingMode::kZeros) {
@@ -108,16 +114,34 @@ void WindowCopy::AddRow(const RowSource& source, std::int64_t from, std::int64_t
       if (at < 0) {
         padding_.push_back({to + i, 1});
       } else {
-        copies_.push_back({from + at * source.stride, to + i, 1});
+        AddCopy({at * source.stride, to + i, 1, 1, 0});
       }
     }
   };
   pad(0, inside);
   if (inside < outside) {
-    copies_.push_back(
-        {from + (first + inside * source.step) * source.stride, to + inside, outside - inside});
+    AddCopy({(first + inside * source.step) * source.stride, to + inside, outside - inside, 1, 0});
   }
   pad(outside, width);
+}
+
+// A copy of the elements beside the last one's, to the next plane, becomes a part of that one.
+void WindowCopy::AddCopy(const Copy& copy) {
+  Copy* last = copies_.empty() ? nullptr : &copies_.back();
+  if (last != nullptr && stride_ > 1 && copy.count == last->count) {
+    if (last->plane_step >= 0 && copy.from == last->from + last->planes &&
+        copy.to == last->to + last->planes * plane_pitch_) {
+      ++last->planes;
+      last->plane_step = plane_pitch_;
+      return;
+    }
+    if (last->plane_step <= 0 && copy.from == last->from - 1 &&
+        copy.to == last->to + plane_pitch_) {
+      *last = {copy.from, copy.to, copy.count, last->planes + 1, -plane_pitch_};
+      return;
+    }
+  }
+  copies_.push_back(copy);
 }
 
 }  // namespace convserve

@@ -34,7 +34,8 @@ struct WindowAxis {
   std::int64_t span = 0;    // the largest such quotient, less the smallest
 };
 
-// A channel's way into the window: the same for every channel of a tile.
+// A channel's way into the window: the same for every channel of a tile. Its rows differ in where
+// they begin alone.
 class WindowCopy {
  public:
   // Fills what is padding of `out`, the window of one channel.
@@ -49,18 +50,27 @@ class WindowCopy {
 
  private:
   friend class Window;
+  // Of a row, or where one begins: elements of the input, and where they go.
+  struct Row {
+    std::int64_t from, to;
+  };
   struct Copy {
     std::int64_t from, to, count;
+    // Elements from + p + i*stride go to planes that are so far apart.
+    std::int64_t planes, plane_step;
   };
   struct Padding {
     std::int64_t to, count;
   };
-  void AddRow(const RowSource& source, std::int64_t from, std::int64_t first, std::int64_t width,
-              std::int64_t to);
+  void AddPlane(const RowSource& source, std::int64_t first, std::int64_t width, std::int64_t to);
+  void AddCopy(const Copy& copy);
 
-  std::vector<Copy> copies_;
-  std::vector<Padding> padding_;
-  std::int64_t stride_ = 1;  // of the elements that follow each other in a copy
+  std::vector<Row> rows_;         // that are input
+  std::vector<Copy> copies_;      // of each of them
+  std::vector<Padding> padding_;  // of each of them
+  std::vector<Padding> outside_;  // rows that are padding
+  std::int64_t stride_ = 1;       // of the elements that follow each other in a copy
+  std::int64_t plane_pitch_ = 0;  // of planes along x
 };
 
 class Window {
@@ -103,23 +113,39 @@ class Window {
 
 template <typename T>
 void WindowCopy::FillPadding(T* out) const {
-  for (const Padding& padding : padding_) {
-    std::fill_n(out + padding.to, padding.count, T{0});
+  for (const Padding& padding : outside_) std::fill_n(out + padding.to, padding.count, T{0});
+  if (padding_.empty()) return;
+  for (const Row& row : rows_) {
+    for (const Padding& padding : padding_) {
+      std::fill_n(out + row.to + padding.to, padding.count, T{0});
+    }
   }
 }
 
 template <typename T, typename In>
 void WindowCopy::CopyChannel(const In* channel, T* out) const {
-  for (const Copy& copy : copies_)
-    CopyStrided(channel + copy.from, stride_, copy.count, out + copy.to);
+  for (const Copy& copy : copies_) {
+    if (copy.planes == 1) {
+      for (const Row& row : rows_) {
+        CopyStrided(channel + row.from + copy.from, stride_, copy.count, out + row.to + copy.to);
+      }
+    } else {
+      for (const Row& row : rows_) {
+        CopyPlanes(channel + row.from + copy.from, stride_, copy.count, copy.planes,
+                   out + row.to + copy.to, copy.plane_step);
+      }
+    }
+  }
 }
 
 template <typename In>
 void WindowCopy::Prefetch(const In* channel) const {
   constexpr std::int64_t kLine = 64 / sizeof(In);
-  for (const Copy& copy : copies_) {
-    for (std::int64_t i = 0; i < copy.count * stride_; i += kLine) {
-      __builtin_prefetch(channel + copy.from + i);
+  for (const Row& row : rows_) {
+    for (const Copy& copy : copies_) {
+      for (std::int64_t i = 0; i < copy.count * stride_; i += kLine) {
+        __builtin_prefetch(channel + row.from + copy.from + i);
+      }
     }
   }
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "core/divide.h"
 #include "core/kernels/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -30,7 +31,7 @@ struct TapParts {
       : rows(static_cast<std::int64_t>(tile.tap_rows.size())),
         columns(static_cast<std::int64_t>(tile.tap_columns.size())) {
     const std::int64_t most = std::max<std::int64_t>(kDirectSum / columns, 1);
-    count = (rows + most - 1) / most;
+    count = CeilDivide(rows, most);
   }
   std::int64_t FirstRow(std::int64_t part) const { return part * rows / count; }
 
@@ -67,7 +68,7 @@ class DirectBlock {
         for (std::int64_t column = 0; column < parts.columns; column += kDirectSum) {
           columns_ = std::min(kDirectSum, parts.columns - column);
           if (running + rows * columns_ > kDirectSum) {
-            earlier_.Add(sums_, false);
+            earlier_.Keep(sums_);
             earlier_.Start(sums_);
             running = 0;
           }
@@ -79,7 +80,7 @@ class DirectBlock {
         weights_ += (rows - 1) * parts.columns;
       }
     }
-    earlier_.Add(sums_, true);
+    HWY_UNROLL(4) for (int r = 0; r < kRows; ++r) earlier_.Add(r, sums_[r]);
   }
 
   // Adds `taps` rows of taps from row `first` on.
@@ -186,7 +187,7 @@ void RunRows(const DirectTile<T>& tile, std::int64_t row) {
   }
   (std::make_integer_sequence<int, VectorsFor(kRows)>());
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
-  const std::int64_t vectors = (tile.columns + lanes - 1) / lanes;
+  const std::int64_t vectors = CeilDivide(tile.columns, lanes);
   ForEachPart(vectors, VectorsFor(kRows), [&](std::int64_t first, std::int64_t width) {
     kBlocks[static_cast<std::size_t>(width - 1)](tile, row, first * lanes);
   });

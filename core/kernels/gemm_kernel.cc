@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "core/divide.h"
 #include "core/kernels/running_sum.h"
 #include "core/kernels/targets.h"
 
@@ -96,8 +97,10 @@ class Block {
         }
         a.Next();
       }
-      if (earlier.Add(sums, end == tile.depth)) break;
+      if (end == tile.depth) break;
+      earlier.Keep(sums);
     }
+    HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) earlier.Add(i, sums[i]);
     const GemmSegment& segment = place.segments.front();
     if (tile.c_step != 1 || segment.first + segment.count < place.column + kVectors * lanes) {
       HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
@@ -195,7 +198,7 @@ void Columns(const GemmTile<T>& tile, Place place) {
     return std::array<BlockFunction<T>, kMost>{&Block<T, kRows + 1, kVectors>::Run...};
   }
   (std::make_integer_sequence<int, kMost>());
-  const std::int64_t blocks = (tile.rows + kMost - 1) / kMost;
+  const std::int64_t blocks = CeilDivide(tile.rows, kMost);
   const std::int64_t rows = tile.rows / blocks;
   const std::int64_t higher = tile.rows % blocks;
   for (std::int64_t block = 0; block < blocks; ++block) {
@@ -222,7 +225,7 @@ void RunTile(const GemmTile<T>& tile) {
       place.segments = segments.subspan(1);
     }
     place.column = std::max(place.column, segments.front().first);
-    const std::int64_t vectors = std::min(most, (end - place.column + lanes - 1) / lanes);
+    const std::int64_t vectors = std::min(most, CeilDivide(end - place.column, lanes));
     kColumns[static_cast<std::size_t>(vectors - 1)](tile, place);
     place.column += vectors * lanes;
     if (place.column >= end) return;

@@ -48,7 +48,7 @@ HWY_INLINE void RunRow(const LaneRows& rows, const float* from, const float* HWY
     for (std::int64_t first = 0; first < rows.tap_columns; first += kLaneSum) {
       const std::int64_t taps = std::min(kLaneSum, rows.tap_columns - first);
       if (running + taps > kLaneSum) {
-        earlier.Add(sums, false);
+        earlier.Keep(sums);
         earlier.Start(sums);
         running = 0;
       }
@@ -62,8 +62,8 @@ HWY_INLINE void RunRow(const LaneRows& rows, const float* from, const float* HWY
       }
     }
   }
-  earlier.Add(sums, true);
   HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
+    earlier.Add(x, sums[x]);
     hn::StoreU(hn::Add(sums[x][0], bias), d, out + x * kChannels);
   }
 }

@@ -34,9 +34,7 @@ struct PanelWeights {
 // Packs a strip of patches: out[k*strip + to + x] = from[offsets[k] + run.from + x] for x <
 // run.count, for every run.
 struct StripRun {
-  std::int64_t from = 0;
-  std::int64_t to = 0;
-  std::int64_t count = 0;
+  std::int64_t from, to, count;
 };
 struct StripPatches {
   const float* from = nullptr;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "core/divide.h"
 #include "core/kernels/running_sum.h"
 #include "core/kernels/targets.h"
 
@@ -31,9 +32,12 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
   const D d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const float* HWY_RESTRICT b = p.b + column * p.depth;
-  float* HWY_RESTRICT c = p.c + row * p.c_stride + column;
+  // Copied: a store could change what `p` holds, for all the compiler knows.
+  const std::int64_t c_stride = p.c_stride;
+  const std::int64_t before_stride = p.before_stride;
+  float* HWY_RESTRICT c = p.c + row * c_stride + column;
   V sums[kRows][kWidth];
-  HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) hwy::Prefetch(c + i * p.c_stride);
+  HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) hwy::Prefetch(c + i * c_stride);
   LongSum<kRows, kWidth, float> earlier;
   for (std::int64_t left = p.depth;;) {
     earlier.Start(sums);
@@ -51,24 +55,27 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
       b += kVectors * lanes;
     }
     left -= kRunningSum;
-    if (earlier.Add(sums, left <= 0)) break;
+    if (left <= 0) break;
+    earlier.Keep(sums);
   }
-  if (p.before != nullptr) {
-    const float* HWY_RESTRICT before = p.before + row * p.before_stride + column;
-    HWY_UNROLL(16) for (int i = 0; i < kRows; ++i, before += p.before_stride) {
+  const float* before = p.before;
+  if (before != nullptr) before += row * before_stride + column;
+  const float* HWY_RESTRICT bias = p.bias;
+  if (bias != nullptr) bias += row;
+  HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
+    earlier.Add(i, sums[i]);
+    if (before != nullptr) {
       HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
-        sums[i][v] = hn::Add(hn::LoadU(d, before + v * lanes), sums[i][v]);
+        sums[i][v] = hn::Add(hn::LoadU(d, before + i * before_stride + v * lanes), sums[i][v]);
       }
     }
-  }
-  if (p.bias != nullptr) {
-    HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
-      const V bias = hn::Set(d, p.bias[row + i]);
-      HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) sums[i][v] = hn::Add(sums[i][v], bias);
+    if (bias != nullptr) {
+      const V added = hn::Set(d, bias[i]);
+      HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) sums[i][v] = hn::Add(sums[i][v], added);
     }
-  }
-  HWY_UNROLL(16) for (int i = 0; i < kRows; ++i, c += p.c_stride) {
-    HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) hn::StoreU(sums[i][v], d, c + v * lanes);
+    HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
+      hn::StoreU(sums[i][v], d, c + i * c_stride + v * lanes);
+    }
   }
 }
 
@@ -105,9 +112,11 @@ void MultiplyColumns(const PanelProduct& p, const PanelAt* panels) {
       }
     }
     left -= kRunningSum;
-    if (earlier.Add(sums, left <= 0)) break;
+    if (left <= 0) break;
+    earlier.Keep(sums);
   }
   for (int i = 0; i < kPanels; ++i) {
+    earlier.Add(i, sums[i]);
     for (int j = 0; j < kColumns; ++j) {
       HWY_ALIGN float lanes[hn::MaxLanes(D())];
       hn::Store(sums[i][j], d, lanes);
@@ -168,7 +177,7 @@ void MultiplyStrips(const PanelProduct& product) {
   // All at once would wait for one another: a share with every panel.
   PanelFetch fetch = product.fetch;
   std::int64_t left_to_fetch = fetch.rows;
-  const std::int64_t share = (fetch.rows * kMostRows + product.rows - 1) / product.rows;
+  const std::int64_t share = CeilDivide(fetch.rows * kMostRows, product.rows);
   ForEachPanel(product.rows, [&](std::int64_t row, std::int64_t height) {
     fetch.rows = std::min(share, fetch.rows);
     Fetch(fetch);

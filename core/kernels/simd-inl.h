@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/divide.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -83,7 +84,7 @@ HWY_INLINE V MulAdd(D /*d*/, V a, V b, V sum) {
 // about equal size, the larger ones first.
 template <typename Body>
 HWY_INLINE void ForEachPart(std::int64_t total, std::int64_t most, Body body) {
-  const std::int64_t parts = (total + most - 1) / most;
+  const std::int64_t parts = CeilDivide(total, most);
   std::int64_t first = 0;
   for (std::int64_t part = 0; part < parts; ++part) {
     const std::int64_t size = total / parts + (part < total % parts ? 1 : 0);
@@ -106,26 +107,27 @@ class LongSum {
     }
   }
 
-  // Adds the parts before to this one, and keeps the total unless this one is the `last`. Returns
-  // `last`.
-  HWY_INLINE bool Add(V (&sums)[kRows][kVectors], bool last) {
+  // Ends a part that another one follows.
+  HWY_INLINE void Keep(const V (&sums)[kRows][kVectors]) {
     const D d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    if (any_) {
-      HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
-        HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
-          sums[i][v] = hn::Add(hn::Load(d, total_[i] + v * lanes), sums[i][v]);
-        }
-      }
-    }
-    if (last) return true;
     HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
       HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
-        hn::Store(sums[i][v], d, total_[i] + v * lanes);
+        T* total = total_[i] + v * lanes;
+        hn::Store(any_ ? hn::Add(hn::Load(d, total), sums[i][v]) : sums[i][v], d, total);
       }
     }
     any_ = true;
-    return false;
+  }
+
+  // Row i of the total, where the row of the last part is `sums`.
+  HWY_INLINE void Add(int i, V (&sums)[kVectors]) const {
+    if (!any_) return;
+    const D d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
+      sums[v] = hn::Add(hn::Load(d, total_[i] + v * lanes), sums[v]);
+    }
   }
 
  private:
