@@ -324,7 +324,7 @@ std::string Refusal(const Problem& problem) {
   const auto tiles = planes * static_cast<double>(shape.tile_rows * shape.tile_columns);
   const double transforms =
       tiles * (6 / static_cast<double>(g.filters) + 8 / static_cast<double>(shape.depth)) + 18;
-  if (tiles + transforms > 0.9 * 9 * outputs / 16) return "too few outputs";
+  if (tiles + transforms > 0.8 * 9 * outputs / 16) return "too few outputs";
   const Window window(patches, {2 * shape.tiles.rows, 2 * shape.tiles.columns});
   if (window.channel_size() > kWindowSize) return "planes too far apart";
   return "";

@@ -13,6 +13,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/gemm_kernel.cc"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 // clang-format off
@@ -65,6 +66,16 @@ class Block {
   HWY_INLINE bool Multiply(const GemmTile<T>& tile, const Place& place) {
     const D d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const GemmSegment& segment = place.segments.front();
+    const bool whole = tile.c_step == 1 &&
+                       segment.first + segment.count >= place.column + kVectors * lanes;
+    // Copied: a store could change what `tile` holds, for all the compiler knows.
+    const std::int64_t c_stride = tile.c_stride;
+    T* HWY_RESTRICT c =
+        tile.c + place.row * c_stride + segment.offset + (place.column - segment.first);
+    if (whole) {
+      HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) hwy::Prefetch(c + i * c_stride);
+    }
     V sums[kRows][kVectors];
     RowsOfA<T, kRows> a(tile, place.row);
     const T* HWY_RESTRICT columns = tile.b + place.column;
@@ -101,8 +112,7 @@ class Block {
       earlier.Keep(sums);
     }
     HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) earlier.Add(i, sums[i]);
-    const GemmSegment& segment = place.segments.front();
-    if (tile.c_step != 1 || segment.first + segment.count < place.column + kVectors * lanes) {
+    if (!whole) {
       HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
         HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
           hn::Store(sums[i][v], d, sums_[i] + v * lanes);
@@ -110,17 +120,17 @@ class Block {
       }
       return false;
     }
-    T* HWY_RESTRICT c =
-        tile.c + place.row * tile.c_stride + segment.offset + (place.column - segment.first);
-    HWY_UNROLL(16) for (int i = 0; i < kRows; ++i, c += tile.c_stride) {
-      if (tile.accumulate) {
+    const bool accumulate = tile.accumulate;
+    const T* HWY_RESTRICT bias = tile.bias;
+    HWY_UNROLL(16) for (int i = 0; i < kRows; ++i, c += c_stride) {
+      if (accumulate) {
         HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
           sums[i][v] = hn::Add(hn::LoadU(d, c + v * lanes), sums[i][v]);
         }
       }
-      if (tile.bias != nullptr) {
-        const V bias = hn::Set(d, tile.bias[place.row + i]);
-        HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) sums[i][v] = hn::Add(sums[i][v], bias);
+      if (bias != nullptr) {
+        const V added = hn::Set(d, bias[place.row + i]);
+        HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) sums[i][v] = hn::Add(sums[i][v], added);
       }
       HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) hn::StoreU(sums[i][v], d, c + v * lanes);
     }
