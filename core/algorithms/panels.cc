@@ -35,14 +35,17 @@
 #include "core/geometry.h"
 #include "core/kernels/packing_kernel.h"
 #include "core/kernels/panel_kernel.h"
+#include "core/phases.h"
 #include "core/scratch.h"
 #include "fmt/format.h"
 
 namespace convserve {
 namespace {
 
-// Fewer read a packed strip too seldom.
+// Fewer read a packed strip too seldom. Where several taps meet one window and nothing else shares
+// its patches, kGemm reads them from it in place: packing pays for more filters only.
 constexpr std::int64_t kLeastFilters = 12;
+constexpr std::int64_t kLeastFiltersOfWindow = 28;
 // Products of an output at least: with fewer a strip is packed for too little.
 constexpr std::int64_t kLeastDepth = 8;
 // Taps of a kernel at most.
@@ -364,13 +367,16 @@ std::string Refusal(const Problem& problem) {
   const Geometry g = Geometry::Joined(problem);
   if (!IsFloat32(problem)) return "types other than float32";
   if (problem.tensor_layout() != TensorLayout::kChannelsFirst) return "channels last";
-  if (g.filters < kLeastFilters) {
-    return fmt::format("{} filters a group, fewer than {}", g.filters, kLeastFilters);
-  }
   std::int64_t taps = 1;
+  bool one_phase = true;
   for (const Axis& axis : g.axes) {
     if (axis.kernel > kMostTaps / taps) return fmt::format("more than {} taps", kMostTaps);
     taps *= axis.kernel;
+    one_phase &= PhaseCount(problem.operation(), axis) == 1;
+  }
+  const std::int64_t least = taps > 1 && one_phase ? kLeastFiltersOfWindow : kLeastFilters;
+  if (g.filters < least) {
+    return fmt::format("{} filters a group, fewer than {}", g.filters, least);
   }
   if (g.channels * taps < kLeastDepth) {
     return "too few products to an output";

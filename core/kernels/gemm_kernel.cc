@@ -67,8 +67,8 @@ class Block {
     const D d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
     const GemmSegment& segment = place.segments.front();
-    const bool whole = tile.c_step == 1 &&
-                       segment.first + segment.count >= place.column + kVectors * lanes;
+    const bool whole =
+        tile.c_step == 1 && segment.first + segment.count >= place.column + kVectors * lanes;
     // Copied: a store could change what `tile` holds, for all the compiler knows.
     const std::int64_t c_stride = tile.c_stride;
     T* HWY_RESTRICT c =
