@@ -29,6 +29,7 @@
 #include "core/algorithms/border.h"
 #include "core/algorithms/panel_layout.h"
 #include "core/algorithms/panel_output.h"
+#include "core/algorithms/panel_patches.h"
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/totals.h"
 #include "core/algorithms/weight_panels.h"
@@ -51,6 +52,9 @@ constexpr std::int64_t kLeastDepth = 8;
 // Taps of a kernel at most.
 constexpr std::int64_t kMostTaps = std::int64_t{16} * 1024;
 
+// Strips multiplied at once at most.
+constexpr std::int64_t kStripsAtOnce = 32;
+
 // What a thread works in.
 struct PanelScratch {
   float* weights = reinterpret_cast<float*>(ThreadScratch());
@@ -71,6 +75,7 @@ class Panels {
         layout_(run.problem, g_,
                 {g_, run.problem.padding_mode(), {}, run.operands.input, run.operands.weight}),
         weights_(run.problem, g_, layout_, run.operands.weight, run.packed_weight),
+        patches_(run, g_, layout_),
         totals_(run, g_),
         output_(run, g_, layout_, totals_.bias()) {}
 
@@ -86,10 +91,7 @@ class Panels {
 
  private:
   using Task = PanelLayout::Task;
-  // Channels of a block of depth.
-  struct Channels {
-    std::int64_t first, count;
-  };
+  using Channels = PanelChannels;
   // Of a box.
   struct Columns {
     std::int64_t first, count;
@@ -100,12 +102,11 @@ class Panels {
   void RunTask(const Task& task) const {
     const auto& phases = layout_.phases();
     const PanelScratch scratch;
-    std::vector<WindowCopy> copies;
-    if (layout_.window()) copies = Copies(task);
+    const std::vector<WindowCopy> copies = patches_.Copies(task);
     for (std::int64_t c = 0; c < g_.channels; c += layout_.channels()) {
       if (stopped()) return;
       const Channels channels{c, std::min(layout_.channels(), g_.channels - c)};
-      if (layout_.window()) CopyWindows(task, channels, copies, scratch.windows);
+      patches_.CopyWindows(task, channels, copies, scratch.windows);
       if (layout_.packs_rows()) {
         AddRows(task, channels, scratch);
       } else {
@@ -125,38 +126,6 @@ class Panels {
 
   static WeightPanels::Block WeightsOf(const Task& task, const Channels& channels) {
     return {task.group, task.first_row, task.rows, channels.first, channels.count};
-  }
-
-  // What copying a channel takes, for every plane of the box.
-  std::vector<WindowCopy> Copies(const Task& task) const {
-    const Box box = task.box.Cut(layout_.all().phases);
-    std::vector<WindowCopy> copies;
-    for (std::int64_t z = 0; z < box.extent[0]; ++z) {
-      copies.push_back(layout_.window()->Copies({box.origin[0] + z, box.origin[1], box.origin[2]},
-                                                {box.extent[1], box.extent[2]}));
-    }
-    return copies;
-  }
-
-  // [image and z][channel][window]
-  void CopyWindows(const Task& task, const Channels& channels,
-                   const std::vector<WindowCopy>& copies, float* out) const {
-    // Rows of different channels are too far apart for the processor to foresee them.
-    constexpr std::int64_t kAhead = 4;
-    for (std::int64_t n = 0; n < task.box.images; ++n) {
-      for (const WindowCopy& copy : copies) {
-        const float* input = run_.operands.input.As<float>() +
-                             (task.box.image + n) * g_.input.batch + task.group * g_.input.group +
-                             channels.first * g_.input.channel;
-        for (std::int64_t c = 0; c < channels.count; ++c, input += g_.input.channel) {
-          if (c + kAhead < channels.count) copy.Prefetch(input + kAhead * g_.input.channel);
-          if (channels.first == 0) copy.FillPadding(out);  // stays in its place
-          copy.CopyChannel(input, out);
-          out += layout_.window()->channel_size();
-        }
-        out += (layout_.channels() - channels.count) * layout_.window()->channel_size();
-      }
-    }
   }
 
   float* SumsOf(std::size_t phase, const PanelScratch& scratch) const {
@@ -181,7 +150,8 @@ class Panels {
     constexpr std::int64_t kPatches = std::int64_t{3} * 1024;
     const std::int64_t left = box.columns() - column;
     if (left <= kernels_.strip) return left;
-    const std::int64_t most = std::min(left, kPatches / depth) / kernels_.strip * kernels_.strip;
+    const std::int64_t most = std::min({left, kPatches / depth, kStripsAtOnce * kernels_.strip}) /
+                              kernels_.strip * kernels_.strip;
     for (std::size_t i = first; i < last; ++i) {
       if (!output_.TreatsAlike(layout_.phases()[i], box, column, most)) return kernels_.strip;
     }
@@ -197,16 +167,27 @@ class Panels {
       for (std::int64_t column = 0; column < box.columns();) {
         if (stopped()) return;
         const std::int64_t columns = ColumnsAtOnce(first, last, box, column, depth);
+        std::array<const float*, kStripsAtOnce> unpacked;
+        PanelProduct product{.a = weights, .b = scratch.strip};
+        if (columns >= kernels_.strip) {
+          product.packing = {unpacked.data(), layout_.phases()[first].offsets.data(),
+                             FetchesWhilePacking(task) ? columns : 0};
+        }
         for (std::int64_t x = 0; x < columns; x += kernels_.strip) {
-          PackStrip(task, box, column + x, first, channels, scratch.windows,
-                    scratch.strip + x * depth);
+          StripRuns runs;
+          const StripPatches patches =
+              patches_.At(task, box, column + x, first, channels, scratch.windows, runs,
+                          scratch.strip + x * depth);
+          const bool in_place =
+              patches.runs.size() == 1 && patches.runs.front().count == kernels_.strip;
+          unpacked[static_cast<std::size_t>(x / kernels_.strip)] =
+              in_place ? patches.from + patches.runs.front().from : nullptr;
+          if (!in_place) packing_.patches(patches);
         }
         for (std::size_t i = first; i < last; ++i) {
-          AddProduct(
-              task, box, {column, columns}, i, channels, scratch,
-              {.a = weights,
-               .b = scratch.strip,
-               .fetch = i == 0 ? Next(task, box, {column, columns}, channels) : PanelFetch{}});
+          product.fetch = i == 0 ? Next(task, box, {column, columns}, channels) : PanelFetch{};
+          AddProduct(task, box, {column, columns}, i, channels, scratch, product);
+          product.packing = {};
         }
         column += columns;
       }
@@ -219,7 +200,9 @@ class Panels {
     ForEachPatches([&](std::size_t first, std::size_t /*last*/) {
       const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
       for (std::int64_t column = 0; column < box.columns(); column += kernels_.strip) {
-        PackStrip(task, box, column, first, channels, scratch.windows, strip);
+        StripRuns runs;
+        packing_.patches(
+            patches_.At(task, box, column, first, channels, scratch.windows, runs, strip));
         strip += channels.count * layout_.phases()[first].taps * kernels_.strip;
       }
     });
@@ -279,6 +262,13 @@ class Panels {
     kernels_.multiply(product);
   }
 
+  // Whether the columns that come next are fetched by the panel that packs these: so many lines to
+  // a panel that they would wait for one another if each panel fetched its share at once.
+  bool FetchesWhilePacking(const Task& task) const {
+    constexpr std::int64_t kManyRows = 64;
+    return !layout_.window() && task.rows <= kManyRows;
+  }
+
   // What is to be read next: where columns are inputs, as many more of them, and the weights of the
   // next block of depth, a part with every product.
   PanelFetch Next(const Task& task, const Box& box, const Columns& columns,
@@ -290,51 +280,11 @@ class Panels {
           .Part(columns.first, columns.count, box.columns());
     }
     const std::int64_t next = columns.first + columns.count;
-    if (layout_.window() || next + columns.count > box.columns()) return {};
-    return {InputAt(task, box, next, channels), channels.count, g_.input.channel, columns.count};
-  }
-
-  // The patches of phase `index` for the strip at `column`, to `out`.
-  void PackStrip(const Task& task, const Box& box, std::int64_t column, std::size_t index,
-                 const Channels& channels, const float* windows, float* out) const {
-    const PanelPhase& phase = layout_.phases()[index];
-    const std::int64_t columns = std::min(kernels_.strip, box.columns() - column);
-    const auto depth = static_cast<std::size_t>(channels.count * phase.taps);
-    std::array<StripRun, kMaxStrip> runs;
-    std::size_t count = 0;
-    StripPatches patches{.offsets = std::span(phase.offsets).first(depth), .out = out};
-    if (const std::optional<Window>& window = layout_.window()) {
-      patches.from = windows;
-      Box::ForEachPiece(column, columns, box.extent[2], [&](std::int64_t at, std::int64_t length) {
-        const auto [image, q] = box.At(at);
-        const std::int64_t plane = image * box.extent[0] + q[0];
-        runs[count++] = {
-            plane * layout_.channels() * window->channel_size() + q[1] * window->pitch() + q[2],
-            at - column, length};
-      });
-    } else {
-      patches.from = InputAt(task, box, column, channels);
-      const auto size = [&](std::size_t axis) { return g_.axes[axis].input; };
-      const std::int64_t together =
-          box.Together(size, [](std::size_t /*axis*/) { return std::int64_t{1}; });
-      Box::ForEachPiece(column, columns, together, [&](std::int64_t at, std::int64_t length) {
-        runs[count++] = {InputAt(task, box, at, channels) - patches.from, at - column, length};
-      });
+    if (layout_.window() || FetchesWhilePacking(task) || next + columns.count > box.columns()) {
+      return {};
     }
-    patches.runs = std::span(runs).first(count);
-    packing_.patches(patches);
-  }
-
-  // The input at a column, where columns are inputs.
-  const float* InputAt(const Task& task, const Box& box, std::int64_t column,
-                       const Channels& channels) const {
-    const auto [image, q] = box.At(column);
-    const float* at = run_.operands.input.As<float>() + (box.image + image) * g_.input.batch +
-                      task.group * g_.input.group + channels.first * g_.input.channel;
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      at += (box.origin[axis] + q[axis]) * g_.input.spatial[axis];
-    }
-    return at;
+    return {patches_.InputAt(task, box, next, channels), channels.count, g_.input.channel,
+            columns.count};
   }
 
   // A weight that is not finite makes NaN of every output at which its tap is padded (0 * Inf). A
@@ -353,6 +303,7 @@ class Panels {
   const Geometry g_;
   const PanelLayout layout_;
   const WeightPanels weights_;
+  const PanelPatches patches_;
   const Totals<float, float, float> totals_;
   const PanelOutput output_;
   const PanelTable& kernels_ = PanelKernels();

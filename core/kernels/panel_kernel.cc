@@ -25,13 +25,16 @@ namespace convserve {
 namespace HWY_NAMESPACE {
 namespace {
 
-// One panel with the first kWidth vectors of the strip at `column`.
-template <int kRows, int kWidth>
+// One panel with the first kWidth vectors of the strip at `column`, which is packed from `from` if
+// kPacks.
+template <int kRows, int kWidth, bool kPacks>
 void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int64_t row,
-                   std::int64_t column) {
+                   std::int64_t column, const float* HWY_RESTRICT from) {
   const D d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const float* HWY_RESTRICT b = p.b + column * p.depth;
+  float* HWY_RESTRICT b = p.b + column * p.depth;
+  const std::int32_t* HWY_RESTRICT offset = p.packing.offsets;
+  const std::int64_t ahead = p.packing.ahead;
   // Copied: a store could change what `p` holds, for all the compiler knows.
   const std::int64_t c_stride = p.c_stride;
   const std::int64_t before_stride = p.before_stride;
@@ -44,7 +47,16 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
     // Unrolled, so that the end of a part is foreseen.
     HWY_UNROLL(8) for (std::int64_t k = std::min(left, kRunningSum); k > 0; --k) {
       V patch[kWidth];
-      HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) patch[v] = hn::Load(d, b + v * lanes);
+      if constexpr (kPacks) {
+        const float* HWY_RESTRICT at = from + *offset++;
+        hwy::Prefetch(at + ahead);
+        HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
+          patch[v] = hn::LoadU(d, at + v * lanes);
+          hn::Store(patch[v], d, b + v * lanes);
+        }
+      } else {
+        HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) patch[v] = hn::Load(d, b + v * lanes);
+      }
       HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
         const V weight = hn::Set(d, a[i]);
         HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
@@ -166,13 +178,17 @@ void MultiplyFewColumns(const PanelProduct& product) {
 
 // Whole strips, or a part of one.
 void MultiplyStrips(const PanelProduct& product) {
-  using Function = void (*)(const PanelProduct&, const float*, std::int64_t, std::int64_t);
+  using Function =
+      void (*)(const PanelProduct&, const float*, std::int64_t, std::int64_t, const float*);
   static constexpr auto kFunctions = []<int... kRows>(std::integer_sequence<int, kRows...>) {
-    return std::array{std::array<Function, kMostRows>{&MultiplyPanel<kRows + 1, 1>...},
-                      std::array<Function, kMostRows>{&MultiplyPanel<kRows + 1, kVectors>...}};
+    using Functions = std::array<Function, kMostRows>;
+    return std::array{Functions{&MultiplyPanel<kRows + 1, 1, false>...},
+                      Functions{&MultiplyPanel<kRows + 1, kVectors, false>...},
+                      Functions{&MultiplyPanel<kRows + 1, kVectors, true>...}};
   }
   (std::make_integer_sequence<int, kMostRows>());
-  const bool wide = product.columns > static_cast<std::int64_t>(hn::Lanes(D()));
+  constexpr std::size_t kPacking = 2;
+  const std::size_t width = product.columns > static_cast<std::int64_t>(hn::Lanes(D())) ? 1 : 0;
   const float* a = product.a;
   // All at once would wait for one another: a share with every panel.
   PanelFetch fetch = product.fetch;
@@ -183,9 +199,11 @@ void MultiplyStrips(const PanelProduct& product) {
     Fetch(fetch);
     fetch.from += fetch.rows * fetch.stride;
     fetch.rows = left_to_fetch -= fetch.rows;
-    const Function multiply = kFunctions[wide ? 1 : 0][static_cast<std::size_t>(height - 1)];
+    const float* const* from = row == 0 ? product.packing.from : nullptr;
     for (std::int64_t column = 0; column < product.columns; column += Strip()) {
-      multiply(product, a + product.first_depth * height, row, column);
+      const float* strip = from != nullptr ? *from++ : nullptr;
+      kFunctions[strip != nullptr ? kPacking : width][static_cast<std::size_t>(height - 1)](
+          product, a + product.first_depth * height, row, column, strip);
     }
     a += height * product.panel_depth;
   });

@@ -32,6 +32,15 @@ struct PanelFetch {
   }
 };
 
+// Strips of B that are still to be packed, by the first panel that reads them: element j of row k
+// of strip s is from[s][offsets[k] + j]. The row that stands `ahead` elements behind it is fetched
+// into the cache.
+struct PanelPacking {
+  const float* const* from = nullptr;  // of every strip; null for one that is packed
+  const std::int32_t* offsets = nullptr;
+  std::int64_t ahead = 0;
+};
+
 // `rows` rows of A are cut into panels of about equal height, the higher ones first; panel after
 // panel, each as [panel_depth][height].
 struct PanelProduct {
@@ -40,13 +49,14 @@ struct PanelProduct {
   std::int64_t first_depth = 0;  // of the panels, where this product begins
   std::int64_t depth = 0;
   std::int64_t rows = 0;
-  const float* b = nullptr;       // aligned; strip after strip
+  float* b = nullptr;             // aligned; strip after strip
   std::int64_t columns = 0;       // of all strips; whole vectors of C are written
   const float* before = nullptr;  // or null
   std::int64_t before_stride = 0;
   float* c = nullptr;
   std::int64_t c_stride = 0;
   const float* bias = nullptr;  // [rows], or null
+  PanelPacking packing = {};    // where columns are whole strips
   PanelFetch fetch = {};
 };
 

@@ -1,0 +1,85 @@
+#include "core/algorithms/panel_patches.h"
+
+#include <algorithm>
+#include <optional>
+#include <span>
+
+namespace convserve {
+
+std::vector<WindowCopy> PanelPatches::Copies(const Task& task) const {
+  std::vector<WindowCopy> copies;
+  if (!layout_.window()) return copies;
+  const Box box = task.box.Cut(layout_.all().phases);
+  for (std::int64_t z = 0; z < box.extent[0]; ++z) {
+    copies.push_back(layout_.window()->Copies({box.origin[0] + z, box.origin[1], box.origin[2]},
+                                              {box.extent[1], box.extent[2]}));
+  }
+  return copies;
+}
+
+void PanelPatches::CopyWindows(const Task& task, const PanelChannels& channels,
+                               const std::vector<WindowCopy>& copies, float* out) const {
+  // Rows of different channels are too far apart for the processor to foresee them.
+  constexpr std::int64_t kAhead = 4;
+  for (std::int64_t n = 0; n < task.box.images; ++n) {
+    for (const WindowCopy& copy : copies) {
+      const float* input = Input(task, n, channels);
+      for (std::int64_t c = 0; c < channels.count; ++c, input += g_.input.channel) {
+        if (c + kAhead < channels.count) copy.Prefetch(input + kAhead * g_.input.channel);
+        if (channels.first == 0) copy.FillPadding(out);  // stays in its place
+        copy.CopyChannel(input, out);
+        out += layout_.window()->channel_size();
+      }
+      out += (layout_.channels() - channels.count) * layout_.window()->channel_size();
+    }
+  }
+}
+
+StripPatches PanelPatches::At(const Task& task, const Box& box, std::int64_t column,
+                              std::size_t index, const PanelChannels& channels,
+                              const float* windows, StripRuns& runs, float* out) const {
+  const PanelPhase& phase = layout_.phases()[index];
+  const std::int64_t columns = std::min(strip_, box.columns() - column);
+  const auto depth = static_cast<std::size_t>(channels.count * phase.taps);
+  std::size_t count = 0;
+  StripPatches patches{.offsets = std::span(phase.offsets).first(depth), .out = out};
+  if (const std::optional<Window>& window = layout_.window()) {
+    patches.from = windows;
+    Box::ForEachPiece(column, columns, box.extent[2], [&](std::int64_t at, std::int64_t length) {
+      const auto [image, q] = box.At(at);
+      const std::int64_t plane = image * box.extent[0] + q[0];
+      runs[count++] = {
+          plane * layout_.channels() * window->channel_size() + q[1] * window->pitch() + q[2],
+          at - column, length};
+    });
+  } else {
+    patches.from = InputAt(task, box, column, channels);
+    const auto size = [&](std::size_t axis) { return g_.axes[axis].input; };
+    const std::int64_t together =
+        box.Together(size, [](std::size_t /*axis*/) { return std::int64_t{1}; });
+    Box::ForEachPiece(column, columns, together, [&](std::int64_t at, std::int64_t length) {
+      runs[count++] = {InputAt(task, box, at, channels) - patches.from, at - column, length};
+    });
+  }
+  patches.runs = std::span(runs).first(count);
+  return patches;
+}
+
+const float* PanelPatches::InputAt(const Task& task, const Box& box, std::int64_t column,
+                                   const PanelChannels& channels) const {
+  const auto [image, q] = box.At(column);
+  const float* at = Input(task, image, channels);
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    at += (box.origin[axis] + q[axis]) * g_.input.spatial[axis];
+  }
+  return at;
+}
+
+// An image of a task's box.
+const float* PanelPatches::Input(const Task& task, std::int64_t image,
+                                 const PanelChannels& channels) const {
+  return run_.operands.input.As<float>() + (task.box.image + image) * g_.input.batch +
+         task.group * g_.input.group + channels.first * g_.input.channel;
+}
+
+}  // namespace convserve
