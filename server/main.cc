@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
 #include "server/options.h"
 #include "server/server.h"
 
@@ -49,6 +50,8 @@ int main(int argc, char** argv) {
   if (const auto* exit = std::get_if<convserve::ExitCode>(&parsed)) return exit->value;
   const auto& line = std::get<convserve::CommandLine>(parsed);
 
+  // Debian builds Abseil with the search for deadlocks on, which every lock of gRPC pays for.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   AllowManyFiles();
   const sigset_t signals = BlockStopSignals();
   // What gRPC says on standard error repeats our own messages; GRPC_VERBOSITY asks for it.
