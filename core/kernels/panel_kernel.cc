@@ -74,6 +74,16 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
   if (before != nullptr) before += row * before_stride + column;
   const float* HWY_RESTRICT bias = p.bias;
   if (bias != nullptr) bias += row;
+  const auto store = [&](int i) {
+    HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
+      hn::StoreU(sums[i][v], d, c + i * c_stride + v * lanes);
+    }
+  };
+  // With short sums, questions for every row would take as long as their products.
+  if (p.depth <= kRunningSum && before == nullptr && bias == nullptr) {
+    HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) store(i);
+    return;
+  }
   HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
     earlier.Add(i, sums[i]);
     if (before != nullptr) {
@@ -85,9 +95,7 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
       const V added = hn::Set(d, bias[i]);
       HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) sums[i][v] = hn::Add(sums[i][v], added);
     }
-    HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
-      hn::StoreU(sums[i][v], d, c + i * c_stride + v * lanes);
-    }
+    store(i);
   }
 }
 
