@@ -208,14 +208,10 @@ void Columns(const GemmTile<T>& tile, Place place) {
     return std::array<BlockFunction<T>, kMost>{&Block<T, kRows + 1, kVectors>::Run...};
   }
   (std::make_integer_sequence<int, kMost>());
-  const std::int64_t blocks = CeilDivide(tile.rows, kMost);
-  const std::int64_t rows = tile.rows / blocks;
-  const std::int64_t higher = tile.rows % blocks;
-  for (std::int64_t block = 0; block < blocks; ++block) {
-    const std::int64_t height = rows + (block < higher ? 1 : 0);
+  ForEachPart(tile.rows, kMost, [&](std::int64_t row, std::int64_t height) {
+    place.row = row;
     kBlocks[static_cast<std::size_t>(height - 1)](tile, place);
-    place.row += height;
-  }
+  });
 }
 
 template <typename T>
