@@ -251,9 +251,7 @@ class Panels {
     if (channels.first > 0) product.before = product.c;
     product.before_stride = layout_.pitch();
     if (channels.first + channels.count == g_.channels) {
-      if (run_.problem.has_bias()) {
-        product.bias = totals_.bias().data() + task.group * g_.filters + task.first_row;
-      }
+      product.bias = totals_.BiasToAdd(task.group, task.first_row);
       if (output_.TakesStrips(phase, box, columns.first, columns.count)) {
         product.c = output_.At(task, phase, box, columns.first);
         product.c_stride = g_.output.channel;

@@ -42,6 +42,10 @@ class Totals {
         bias_(LoadBias<Sum>(run)) {}
 
   const std::vector<Sum>& bias() const { return bias_; }
+  // That of a group's filters from `row` on, for a kernel to add; null where there is none.
+  const Sum* BiasToAdd(std::int64_t group, std::int64_t row) const {
+    return run_.problem.has_bias() ? bias_.data() + group * g_.filters + row : nullptr;
+  }
 
   // Where the columns of a tile go; to be handed to Add for every product of the tile.
   std::span<const GemmSegment> Segments(const TileColumns& columns) const {
@@ -64,8 +68,7 @@ class Totals {
   void Add(GemmTile<T>& tile, const GemmTask& task, std::int64_t row, const TileColumns& columns,
            bool last) const {
     if constexpr (kInOutput) {
-      if (last && run_.problem.has_bias())
-        tile.bias = bias_.data() + task.group * g_.filters + task.first_row + row;
+      if (last) tile.bias = BiasToAdd(task.group, task.first_row + row);
       tile.c = OutputOf(task) + row * g_.output.channel;
       tile.c_stride = g_.output.channel;
       tile.c_step = Step(columns);

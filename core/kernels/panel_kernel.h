@@ -33,8 +33,8 @@ struct PanelFetch {
 };
 
 // Strips of B that are still to be packed, by the first panel that reads them: element j of row k
-// of strip s is from[s][offsets[k] + j]. The row that stands `ahead` elements behind it is fetched
-// into the cache.
+// of strip s is from[s][offsets[k] + j]. With each row, what stands `ahead` elements further on is
+// fetched into the cache; 0 fetches nothing more.
 struct PanelPacking {
   const float* const* from = nullptr;  // of every strip; null for one that is packed
   const std::int32_t* offsets = nullptr;
