@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/convert.h"
+#include "core/divide.h"
 #include "core/geometry.h"
 
 namespace convserve {
@@ -25,7 +26,7 @@ struct RowSource {
   std::pair<std::int64_t, std::int64_t> Inside(std::int64_t first, std::int64_t length) const {
     std::int64_t inside = 0;
     std::int64_t outside = length;
-    if (first < 0) inside = std::min(length, (-first + step - 1) / step);
+    if (first < 0) inside = std::min(length, CeilDivide(-first, step));
     if (first + (length - 1) * step >= size) {
       outside = first >= size ? 0 : (size - 1 - first) / step + 1;
       inside = std::min(inside, outside);

@@ -12,7 +12,6 @@
 #include "core/algorithms/border.h"
 #include "core/algorithms/patches.h"
 #include "core/algorithms/tasks.h"
-#include "core/algorithms/tiling.h"
 #include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/depthwise_kernel.h"

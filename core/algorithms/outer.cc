@@ -16,7 +16,6 @@
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/border.h"
 #include "core/algorithms/tasks.h"
-#include "core/algorithms/tiling.h"
 #include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/gemm_kernel.h"

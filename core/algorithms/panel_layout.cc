@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "core/algorithms/border.h"
-#include "core/algorithms/tiling.h"
 #include "core/divide.h"
 #include "core/kernels/panel_kernel.h"
 #include "fmt/format.h"

@@ -21,7 +21,6 @@
 #include "core/algorithms/border.h"
 #include "core/algorithms/panel_layout.h"
 #include "core/algorithms/tasks.h"
-#include "core/algorithms/tiling.h"
 #include "core/algorithms/totals.h"
 #include "core/algorithms/window.h"
 #include "core/divide.h"

@@ -7,7 +7,6 @@
 #include "absl/status/status.h"
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/tasks.h"
-#include "core/algorithms/tiling.h"
 #include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/running_sum.h"

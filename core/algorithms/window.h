@@ -17,6 +17,7 @@
 
 #include "core/algorithms/copy_row.h"
 #include "core/algorithms/patches.h"
+#include "core/divide.h"
 
 namespace convserve {
 
@@ -24,7 +25,7 @@ namespace convserve {
 // same places in the cache.
 constexpr std::int64_t OddLines(std::int64_t elements) {
   constexpr std::int64_t kLine = 16;
-  return (((elements + kLine - 1) / kLine) | 1) * kLine;
+  return (CeilDivide(elements, kLine) | 1) * kLine;
 }
 
 // How the taps of one axis meet the window.
@@ -114,9 +115,8 @@ class Window {
 template <typename T>
 void WindowCopy::FillPadding(T* out) const {
   for (const Padding& padding : outside_) std::fill_n(out + padding.to, padding.count, T{0});
-  if (padding_.empty()) return;
-  for (const Row& row : rows_) {
-    for (const Padding& padding : padding_) {
+  for (const Padding& padding : padding_) {
+    for (const Row& row : rows_) {
       std::fill_n(out + row.to + padding.to, padding.count, T{0});
     }
   }
@@ -125,7 +125,7 @@ void WindowCopy::FillPadding(T* out) const {
 template <typename T, typename In>
 void WindowCopy::CopyChannel(const In* channel, T* out) const {
   for (const Copy& copy : copies_) {
-    if (copy.planes == 1) {
+    if (copy.planes == 1) {  // short rows, with nothing to decide for each
       for (const Row& row : rows_) {
         CopyStrided(channel + row.from + copy.from, stride_, copy.count, out + row.to + copy.to);
       }

@@ -29,7 +29,6 @@
 #include "core/algorithms/border.h"
 #include "core/algorithms/patches.h"
 #include "core/algorithms/tasks.h"
-#include "core/algorithms/tiling.h"
 #include "core/algorithms/window.h"
 #include "core/divide.h"
 #include "core/geometry.h"
