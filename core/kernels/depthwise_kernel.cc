@@ -22,40 +22,39 @@ namespace HWY_NAMESPACE {
 namespace {
 
 using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-using M = hn::Mask<D>;
 
 // Rows of outputs computed at once: a row of the input is read once for all of them.
 constexpr int kRowsAtOnce = 3;
 
+// How the taps of a vector of outputs are read: all of them lie within the input; each row is
+// shorter than the vector and read once; some lie beside the input.
+enum class Reading { kWhole, kRow, kSome };
 enum class Writing { kWhole, kPastCaches, kFirst };
 
-// The lanes [first, last) of what begins at `from`, zero elsewhere; nothing else is read.
-HWY_INLINE V LoadSome(const float* from, [[maybe_unused]] M mask,
-                      [[maybe_unused]] std::int64_t first, [[maybe_unused]] std::int64_t last) {
-  const D d;
+// The lanes of `mask` of what begins at `from`, zero elsewhere; nothing else is read.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadSome(D d, const float* from, hn::Mask<D> mask) {
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
   return hn::MaskedLoad(mask, d, from);
 #else
-  HWY_ALIGN float lanes[hn::MaxLanes(D())] = {};
-  for (std::int64_t i = first; i < last; ++i) lanes[i] = from[i];
+  HWY_ALIGN float lanes[hn::MaxLanes(D())];
+  hn::Store(hn::IfThenElseZero(mask, hn::Set(d, 1.0F)), d, lanes);
+  for (std::size_t i = 0; i < hn::Lanes(d); ++i) {
+    if (lanes[i] != 0) lanes[i] = from[i];
+  }
   return hn::Load(d, lanes);
 #endif
 }
 
-// A vector of columns, some of whose taps lie beside the input.
-struct Edge {
-  std::int64_t x = 0;
-  // For each tap column, the lanes [first, last) that lie within.
-  std::int64_t first[3] = {};
-  std::int64_t last[3] = {};
-  M masks[3];
-};
-
+template <class D>
 class Planes {
  public:
   explicit Planes(const DepthwisePlanes& planes) : p_(planes) {
     const std::int64_t lanes = Lanes();
+    if (std::max(p_.columns, p_.in_columns) < lanes) {
+      SetRow();
+      return;
+    }
     if (p_.columns < lanes) {
       AddEdge(0);
       return;
@@ -77,16 +76,41 @@ class Planes {
  private:
   static std::int64_t Lanes() { return static_cast<std::int64_t>(hn::Lanes(D())); }
 
+  using V = hn::Vec<D>;
+  using M = hn::Mask<D>;
+  using Shift = decltype(hn::SetTableIndices(D(), static_cast<const std::int32_t*>(nullptr)));
+
+  // A vector of columns, some of whose taps lie beside the input.
+  struct Edge {
+    std::int64_t x = 0;
+    M masks[3];  // for each tap column, the lanes that lie within
+  };
+
   void AddEdge(std::int64_t x) {
     const D d;
     Edge& edge = edges_[edge_count_++];
     edge.x = x;
     for (int j = 0; j < 3; ++j) {
       const std::int64_t column = x - p_.left + j;
-      edge.first[j] = std::clamp<std::int64_t>(-column, 0, Lanes());
-      edge.last[j] = std::clamp<std::int64_t>(p_.in_columns - column, edge.first[j], Lanes());
-      edge.masks[j] = hn::AndNot(hn::FirstN(d, static_cast<std::size_t>(edge.first[j])),
-                                 hn::FirstN(d, static_cast<std::size_t>(edge.last[j])));
+      const std::int64_t first = std::clamp<std::int64_t>(-column, 0, Lanes());
+      const std::int64_t last = std::clamp<std::int64_t>(p_.in_columns - column, first, Lanes());
+      edge.masks[j] = hn::AndNot(hn::FirstN(d, static_cast<std::size_t>(first)),
+                                 hn::FirstN(d, static_cast<std::size_t>(last)));
+    }
+  }
+
+  void SetRow() {
+    const D d;
+    in_rows_ = true;
+    row_ = hn::FirstN(d, static_cast<std::size_t>(p_.in_columns));
+    for (int j = 0; j < 3; ++j) {
+      std::int32_t lanes[hn::MaxLanes(D())];
+      for (std::int64_t x = 0; x < Lanes(); ++x) {
+        const std::int64_t column = x - p_.left + j;
+        const bool inside = column >= 0 && column < p_.in_columns;
+        lanes[x] = static_cast<std::int32_t>(inside ? column : Lanes() - 1);  // which holds zero
+      }
+      shifts_[j] = hn::SetTableIndices(d, lanes);
     }
   }
 
@@ -126,7 +150,15 @@ class Planes {
     const bool whole = p_.columns >= Lanes() || plane.spills ||
                        (y + kRows) * p_.columns + Lanes() - p_.columns <= p_.last_row * p_.columns;
     const bool inside = y >= p_.top && y - p_.top + kRows + 2 <= p_.in_rows;
-    if (!inside) {
+    if (in_rows_) {
+      if (inside && whole) {
+        RunBlock<kRows, true, Reading::kRow, Writing::kWhole>(plane, y, 0);
+      } else if (whole) {
+        RunBlock<kRows, false, Reading::kRow, Writing::kWhole>(plane, y, 0);
+      } else {
+        RunBlock<kRows, false, Reading::kRow, Writing::kFirst>(plane, y, 0);
+      }
+    } else if (!inside) {
       RunColumns<kRows, false, Writing::kFirst>(plane, y, whole);
     } else if (plane.past_caches) {
       RunColumns<kRows, true, Writing::kPastCaches>(plane, y, whole);
@@ -141,21 +173,21 @@ class Planes {
     const std::int64_t lanes = Lanes();
     for (std::size_t e = 0; e < edge_count_; ++e) {
       if (whole) {
-        RunBlock<kRows, kInside, true, Writing::kWhole>(plane, y, edges_[e].x, edges_[e]);
+        RunBlock<kRows, kInside, Reading::kSome, Writing::kWhole>(plane, y, edges_[e].x, e);
       } else {
-        RunBlock<kRows, kInside, true, Writing::kFirst>(plane, y, edges_[e].x, edges_[e]);
+        RunBlock<kRows, kInside, Reading::kSome, Writing::kFirst>(plane, y, edges_[e].x, e);
       }
     }
     constexpr Writing kInner = kWriting == Writing::kFirst ? Writing::kWhole : kWriting;
     for (std::int64_t x = first_; x < last_; x += lanes) {
-      RunBlock<kRows, kInside, false, kInner>(plane, y, x, edges_[0]);
+      RunBlock<kRows, kInside, Reading::kWhole, kInner>(plane, y, x);
     }
   }
 
   // kRows rows of a vector of outputs each.
-  template <int kRows, bool kInside, bool kEdge, Writing kWriting>
+  template <int kRows, bool kInside, Reading kReading, Writing kWriting>
   HWY_INLINE void RunBlock(const Plane& plane, std::int64_t y, std::int64_t x,
-                           const Edge& edge) const {
+                           std::size_t edge = 0) const {
     const D d;
     V sums[kRows];
     HWY_UNROLL(4) for (int r = 0; r < kRows; ++r) sums[r] = hn::Zero(d);
@@ -165,10 +197,14 @@ class Planes {
       if constexpr (!kInside) {
         if (y - p_.top + i < 0 || y - p_.top + i >= p_.in_rows) continue;
       }
+      V row;
+      if constexpr (kReading == Reading::kRow) row = LoadSome(d, from + p_.left, row_);
       HWY_UNROLL(4) for (int j = 0; j < 3; ++j) {
         V input;
-        if constexpr (kEdge) {
-          input = LoadSome(from + j, edge.masks[j], edge.first[j], edge.last[j]);
+        if constexpr (kReading == Reading::kRow) {
+          input = hn::TableLookupLanes(row, shifts_[j]);
+        } else if constexpr (kReading == Reading::kSome) {
+          input = LoadSome(d, from + j, edges_[edge].masks[j]);
         } else {
           input = hn::LoadU(d, from + j);
         }
@@ -197,10 +233,19 @@ class Planes {
   std::int64_t last_ = 0;
   std::array<Edge, 8> edges_;
   std::size_t edge_count_ = 0;
+  bool in_rows_ = false;  // rows are shorter than a vector; then:
+  M row_;                 // the lanes of a row of the input
+  Shift shifts_[3];       // the lanes that a tap column meets
 };
 
 void RunPlanes(const DepthwisePlanes& planes) {
-  Planes(planes).Run();
+  // Narrow rows fill half a long vector at most.
+  using Short = hn::CappedTag<float, 8>;
+  if (std::max(planes.columns, planes.in_columns) < 8 && hn::MaxLanes(D()) > 8) {
+    Planes<Short>(planes).Run();
+  } else {
+    Planes<D>(planes).Run();
+  }
   if (planes.past_caches) hwy::FlushStream();
 }
 
