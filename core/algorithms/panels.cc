@@ -147,7 +147,7 @@ class Panels {
   // Columns from `column` on whose patches stay in the L1 cache, and whose totals go to one place.
   std::int64_t ColumnsAtOnce(std::size_t first, std::size_t last, const Box& box,
                              std::int64_t column, std::int64_t depth) const {
-    constexpr std::int64_t kPatches = std::int64_t{3} * 1024;
+    constexpr std::int64_t kPatches = std::int64_t{5} * 1024;
     const std::int64_t left = box.columns() - column;
     if (left <= kernels_.strip) return left;
     const std::int64_t most = std::min({left, kPatches / depth, kStripsAtOnce * kernels_.strip}) /

@@ -25,6 +25,9 @@ namespace convserve {
 namespace HWY_NAMESPACE {
 namespace {
 
+constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
+constexpr int kLine = 16;  // elements of a cache line
+
 // One panel with the first kWidth vectors of the strip at `column`, which is packed from `from` if
 // kPacks.
 template <int kRows, int kWidth, bool kPacks>
@@ -40,7 +43,11 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
   const std::int64_t before_stride = p.before_stride;
   float* HWY_RESTRICT c = p.c + row * c_stride + column;
   V sums[kRows][kWidth];
-  HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) hwy::Prefetch(c + i * c_stride);
+  HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
+    HWY_UNROLL(2) for (int x = 0; x < kWidth * kLanes; x += kLine) {
+      hwy::Prefetch(c + i * c_stride + x);
+    }
+  }
   LongSum<kRows, kWidth, float> earlier;
   for (std::int64_t left = p.depth;;) {
     earlier.Start(sums);
@@ -49,7 +56,8 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
       V patch[kWidth];
       if constexpr (kPacks) {
         const float* HWY_RESTRICT at = from + *offset++;
-        hwy::Prefetch(at + ahead);
+        HWY_UNROLL(2)
+        for (int x = 0; x < kWidth * kLanes; x += kLine) hwy::Prefetch(at + ahead + x);
         HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
           patch[v] = hn::LoadU(d, at + v * lanes);
           hn::Store(patch[v], d, b + v * lanes);
@@ -151,7 +159,6 @@ void MultiplyColumns(const PanelProduct& p, const PanelAt* panels) {
 }
 
 HWY_INLINE void Fetch(const PanelFetch& fetch) {
-  constexpr std::int64_t kLine = 16;
   for (std::int64_t i = 0; i < fetch.rows; ++i) {
     for (std::int64_t j = 0; j < fetch.count; j += kLine) {
       hwy::Prefetch(fetch.from + i * fetch.stride + j);
@@ -217,23 +224,34 @@ void MultiplyStrips(const PanelProduct& product) {
   });
 }
 
+// Takes the first `columns` of a product, and leaves `product` those after them.
+PanelProduct TakeColumns(PanelProduct& product, std::int64_t columns) {
+  PanelProduct first = product;
+  first.columns = columns;
+  product.columns -= columns;
+  product.c += columns;
+  if (product.before != nullptr) product.before += columns;
+  return first;
+}
+
 void Multiply(const PanelProduct& product) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(D()));
+  PanelProduct left = product;
+  const auto multiply_strips = [&](std::int64_t columns) {
+    if (columns == 0) return;
+    MultiplyStrips(TakeColumns(left, columns));
+    left.fetch = {};
+  };
   const std::int64_t whole = product.columns / Strip() * Strip();
-  PanelProduct part = product;
-  if (whole > 0) {
-    part.columns = whole;
-    MultiplyStrips(part);
-    part.fetch = {};
-  }
-  part.columns = product.columns - whole;
-  if (part.columns == 0) return;
-  part.b += whole * part.depth;
-  part.c += whole;
-  if (part.before != nullptr) part.before += whole;
-  if (kRowsFitVector && part.columns <= kFewColumns) {
-    MultiplyFewColumns(part);
+  multiply_strips(whole);
+  left.b += whole * product.depth;
+  if (kRowsFitVector && left.columns % lanes <= kFewColumns) {
+    const std::int64_t vectors = left.columns / lanes * lanes;
+    multiply_strips(vectors);
+    left.b += vectors;
+    if (left.columns > 0) MultiplyFewColumns(left);
   } else {
-    MultiplyStrips(part);
+    multiply_strips(left.columns);
   }
 }
 
