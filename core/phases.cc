@@ -74,6 +74,31 @@ Phase PhaseAt(Operation operation, const Axis& axis, PaddingMode mode, std::int6
   return phase;
 }
 
+std::vector<Phase> SplitByTaps(const Phase& phase, std::int64_t input) {
+  std::vector<std::int64_t> ends = {phase.outputs};
+  for (std::int64_t tap = 0; tap < phase.taps; ++tap) {
+    const std::int64_t at = phase.first_input + tap * phase.tap_step;
+    // The first outputs that meet the tap at 0 or past it, and at `input` or past it.
+    for (const std::int64_t limit : {-at, input - at}) {
+      ends.push_back(
+          std::clamp<std::int64_t>(CeilDivide(limit, phase.input_step), 0, phase.outputs));
+    }
+  }
+  std::sort(ends.begin(), ends.end());
+  std::vector<Phase> stretches;
+  std::int64_t begin = 0;
+  for (const std::int64_t end : ends) {
+    if (end == begin) continue;
+    Phase& stretch = stretches.emplace_back(phase);
+    stretch.outputs = end - begin;
+    stretch.first_output += begin * phase.output_step;
+    stretch.first_input += begin * phase.input_step;
+    TrimPaddedTaps(input, stretch);
+    begin = end;
+  }
+  return stretches;
+}
+
 Phase Union(const std::vector<Phase>& phases) {
   Phase all = phases.front();
   if (phases.size() == 1 && all.tap_step > 0) return all;

@@ -39,6 +39,10 @@ std::int64_t PhaseCount(Operation operation, const Axis& axis);
 // output are left out, possibly all of them.
 Phase PhaseAt(Operation operation, const Axis& axis, PaddingMode mode, std::int64_t index);
 
+// The stretches of a phase's outputs that meet the same taps within [0, input), each with these
+// taps alone, possibly none.
+std::vector<Phase> SplitByTaps(const Phase& phase, std::int64_t input);
+
 // One stretch of taps that holds those of all these phases of an axis, and as many outputs as any
 // of them.
 Phase Union(const std::vector<Phase>& phases);

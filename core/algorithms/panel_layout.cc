@@ -21,7 +21,6 @@ constexpr std::int64_t kColumnsOfRows = 128;
 constexpr std::int64_t kRowStep = 12;
 constexpr std::int64_t kMostRows = 216;
 constexpr std::int64_t kFewRows = 96;
-constexpr std::int64_t kMaxPhases = 64;
 
 // Whether two phases have the same patch matrix.
 bool SamePatches(const std::array<Phase, 3>& a, const std::array<Phase, 3>& b) {
@@ -37,15 +36,13 @@ bool SamePatches(const std::array<Phase, 3>& a, const std::array<Phase, 3>& b) {
 
 }  // namespace
 
-PanelLayout::PanelLayout(const Problem& problem, const Geometry& g, const Patches& operands)
-    : g_(g), products_(problem.multiply_adds()), batch_(std::max<std::int64_t>(g.batch, 1)) {
-  std::int64_t phases = 1;
-  for (const Axis& axis : g_.axes) phases *= PhaseCount(problem.operation(), axis);
-  if (phases > kMaxPhases) {
-    refusal_ = fmt::format("{} phases, at most {}", phases, kMaxPhases);
-    return;
-  }
-  AddPhases(problem, operands);
+PanelLayout::PanelLayout(const Problem& problem, const Geometry& g, const PanelPart& part,
+                         const Patches& operands)
+    : g_(g),
+      products_(problem.multiply_adds()),
+      parts_(part.parts),
+      batch_(std::max<std::int64_t>(g.batch, 1)) {
+  AddPhases(problem, part, operands);
   if (phases_.empty()) return;
   std::int64_t most_taps = 1;
   for (const PanelPhase& phase : phases_) most_taps = std::max(most_taps, phase.taps);
@@ -69,13 +66,14 @@ PanelLayout::PanelLayout(const Problem& problem, const Geometry& g, const Patche
   }
 }
 
-void PanelLayout::AddPhases(const Problem& problem, const Patches& operands) {
-  ForEachPhase(problem, g_, [&](const std::array<Phase, 3>& axes) {
+void PanelLayout::AddPhases(const Problem& problem, const PanelPart& part,
+                            const Patches& operands) {
+  for (const std::array<Phase, 3>& axes : part.phases) {
     PanelPhase phase{{g_, operands.mode, axes, operands.input, operands.weight}};
     phase.taps = phase.patches.taps();
     phase.first_tap = taps_;
     covers_rows_ &= axes[0].taps > 0 && axes[1].taps > 0;
-    if (phase.taps == 0) return true;
+    if (phase.taps == 0) continue;
     taps_ += phase.taps;
     if (!phases_.empty()) {
       const auto& before = phases_.back().patches.phases;
@@ -84,8 +82,7 @@ void PanelLayout::AddPhases(const Problem& problem, const Patches& operands) {
                          axes[1].first_output == before[1].first_output;
     }
     phases_.push_back(std::move(phase));
-    return true;
-  });
+  }
   covers_rows_ &= !phases_.empty() && !HasUncoveredOutputs(problem.operation(), g_.axes[0]) &&
                   !HasUncoveredOutputs(problem.operation(), g_.axes[1]);
   if (phases_.empty()) return;
@@ -97,7 +94,9 @@ void PanelLayout::AddPhases(const Problem& problem, const Patches& operands) {
     extent_[axis] = axes[axis].outputs;
   }
   // Outputs along x that no phase has, between those of a row, are written with it.
-  extent_[2] = std::max(extent_[2], CeilDivide(g_.axes[2].output, axes[2].output_step));
+  if (axes[2].output_step > 1) {
+    extent_[2] = std::max(extent_[2], CeilDivide(g_.axes[2].output, axes[2].output_step));
+  }
   all_.emplace(Patches{g_, operands.mode, axes, operands.input, operands.weight});
 }
 
@@ -181,7 +180,9 @@ std::int64_t PanelLayout::WantedTasks() const {
   constexpr std::int64_t kLeastProducts = 50'000'000;
   constexpr std::int64_t kMost = 8;
   if (products_ < kLeastProducts) return 1;
-  return 2 * std::clamp<std::int64_t>(products_ / (2 * kLeastProducts), 1, kMost / 2);
+  const std::int64_t all =
+      2 * std::clamp<std::int64_t>(products_ / (2 * kLeastProducts), 1, kMost / 2);
+  return CeilDivide(all, parts_);
 }
 
 // Of all patches of a block of depth.

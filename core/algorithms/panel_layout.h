@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/algorithms/border.h"
+#include "core/algorithms/panel_parts.h"
 #include "core/algorithms/patches.h"
 #include "core/algorithms/window.h"
 #include "core/divide.h"
@@ -99,8 +100,9 @@ struct PanelPhase {
 
 class PanelLayout {
  public:
-  // Of the phases with taps; `patches` has the operands.
-  PanelLayout(const Problem& problem, const Geometry& g, const Patches& operands);
+  // Of the phases of `part` that have taps; `operands` has the operands.
+  PanelLayout(const Problem& problem, const Geometry& g, const PanelPart& part,
+              const Patches& operands);
   PanelLayout(const PanelLayout&) = delete;  // the window refers to it
   PanelLayout& operator=(const PanelLayout&) = delete;
 
@@ -134,7 +136,7 @@ class PanelLayout {
   Task TaskAt(std::int64_t index) const;
 
  private:
-  void AddPhases(const Problem& problem, const Patches& operands);
+  void AddPhases(const Problem& problem, const PanelPart& part, const Patches& operands);
   bool ColumnsAreInputs() const;
   bool ChooseTasks();
   void SetRows(std::int64_t most);
@@ -146,6 +148,7 @@ class PanelLayout {
 
   const Geometry& g_;
   const std::int64_t products_;
+  const std::int64_t parts_;
   const std::int64_t batch_;  // at least 1: empty ones have plans, too
   std::string refusal_;
   std::vector<PanelPhase> phases_;

@@ -14,11 +14,17 @@
 // starts at zero (and within it anew, core/kernels/running_sum.h) and is then added to the total.
 // That fixed order gives the same bits for any number of threads, box or instruction set.
 //
+// Where dilated taps often meet nothing but padding, outputs that meet the same taps are a part of
+// their own (core/algorithms/panel_parts.h).
+//
 // Totals are kept in the thread's scratch; complete ones go where they belong
 // (core/algorithms/panel_output.h).
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <iterator>
 #include <span>
 #include <string>
 #include <utility>
@@ -29,6 +35,7 @@
 #include "core/algorithms/border.h"
 #include "core/algorithms/panel_layout.h"
 #include "core/algorithms/panel_output.h"
+#include "core/algorithms/panel_parts.h"
 #include "core/algorithms/panel_patches.h"
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/totals.h"
@@ -51,6 +58,7 @@ constexpr std::int64_t kLeastFiltersOfWindow = 28;
 constexpr std::int64_t kLeastDepth = 8;
 // Taps of a kernel at most.
 constexpr std::int64_t kMostTaps = std::int64_t{16} * 1024;
+constexpr std::int64_t kMostPhases = 64;
 
 // Strips multiplied at once at most.
 constexpr std::int64_t kStripsAtOnce = 32;
@@ -69,37 +77,25 @@ static_assert(PanelScratch::kSize * std::int64_t{sizeof(float)} <= kScratchBytes
 
 class Panels {
  public:
-  explicit Panels(const Run& run)
+  // `packed_weight` begins with the panels of the part, or is empty.
+  Panels(const Run& run, const Geometry& g, const PanelPart& part,
+         std::span<const std::byte> packed_weight)
       : run_(run),
-        g_(Geometry::Joined(run.problem)),
-        layout_(run.problem, g_,
+        g_(g),
+        layout_(run.problem, g_, part,
                 {g_, run.problem.padding_mode(), {}, run.operands.input, run.operands.weight}),
-        weights_(run.problem, g_, layout_, run.operands.weight, run.packed_weight),
+        weights_(run.problem, g_, layout_, run.operands.weight, packed_weight),
         patches_(run, g_, layout_),
         totals_(run, g_),
-        output_(run, g_, layout_, totals_.bias()) {}
-
-  absl::Status Compute() {
+        output_(run, g_, layout_, totals_.bias()) {
     if (!layout_.covers_rows()) totals_.FillWithBias();
-    if (!layout_.phases().empty()) {
-      ForEachTask(layout_.tasks(), run_.stop,
-                  [&](std::int64_t index) { RunTask(layout_.TaskAt(index)); });
-      Repair();
-    }
-    return StatusAfter(run_.stop);
   }
 
- private:
-  using Task = PanelLayout::Task;
-  using Channels = PanelChannels;
-  // Of a box.
-  struct Columns {
-    std::int64_t first, count;
-  };
+  const PanelLayout& layout() const { return layout_; }
+  std::int64_t tasks() const { return layout_.phases().empty() ? 0 : layout_.tasks(); }
 
-  bool stopped() const { return run_.stop.stop_requested(); }
-
-  void RunTask(const Task& task) const {
+  void RunTask(std::int64_t index) const {
+    const Task task = layout_.TaskAt(index);
     const auto& phases = layout_.phases();
     const PanelScratch scratch;
     const std::vector<WindowCopy> copies = patches_.Copies(task);
@@ -123,6 +119,29 @@ class Panels {
       first = last;
     }
   }
+
+  // After all tasks. A weight that is not finite makes NaN of every output at which its tap is
+  // padded (0 * Inf). A tap that is padded anywhere along an axis is so at the first or the last
+  // output: those tell.
+  void Repair() const {
+    if (run_.problem.padding_mode() != PaddingMode::kZeros) return;
+    for (const PanelPhase& phase : layout_.phases()) {
+      if (stopped()) return;
+      const BorderRepair<float, float> repair(run_, g_, phase.patches, totals_.bias(),
+                                              layout_.channels() * phase.taps);
+      if (repair.Needed() && !totals_.CornersAreNumbers(phase.patches.phases)) repair.Compute();
+    }
+  }
+
+ private:
+  using Task = PanelLayout::Task;
+  using Channels = PanelChannels;
+  // Of a box.
+  struct Columns {
+    std::int64_t first, count;
+  };
+
+  bool stopped() const { return run_.stop.stop_requested(); }
 
   static WeightPanels::Block WeightsOf(const Task& task, const Channels& channels) {
     return {task.group, task.first_row, task.rows, channels.first, channels.count};
@@ -285,20 +304,8 @@ class Panels {
             columns.count};
   }
 
-  // A weight that is not finite makes NaN of every output at which its tap is padded (0 * Inf). A
-  // tap that is padded anywhere along an axis is so at the first or the last output: those tell.
-  void Repair() const {
-    if (run_.problem.padding_mode() != PaddingMode::kZeros) return;
-    for (const PanelPhase& phase : layout_.phases()) {
-      if (stopped()) return;
-      const BorderRepair<float, float> repair(run_, g_, phase.patches, totals_.bias(),
-                                              layout_.channels() * phase.taps);
-      if (repair.Needed() && !totals_.CornersAreNumbers(phase.patches.phases)) repair.Compute();
-    }
-  }
-
   const Run& run_;
-  const Geometry g_;
+  const Geometry& g_;
   const PanelLayout layout_;
   const WeightPanels weights_;
   const PanelPatches patches_;
@@ -308,8 +315,14 @@ class Panels {
   const PackingTable& packing_ = PackingKernels();
 };
 
-PanelLayout LayoutOf(const Problem& problem, const Geometry& g, const TensorView& weight) {
-  return {problem, g, {g, problem.padding_mode(), {}, {}, weight}};
+PanelLayout LayoutOf(const Problem& problem, const Geometry& g, const PanelPart& part,
+                     const TensorView& weight) {
+  return {problem, g, part, {g, problem.padding_mode(), {}, {}, weight}};
+}
+
+// Of packed weights.
+std::size_t BytesOf(const Geometry& g, const PanelLayout& layout) {
+  return static_cast<std::size_t>(WeightPanels::Size(g, layout)) * sizeof(float);
 }
 
 std::string Refusal(const Problem& problem) {
@@ -317,35 +330,63 @@ std::string Refusal(const Problem& problem) {
   if (!IsFloat32(problem)) return "types other than float32";
   if (problem.tensor_layout() != TensorLayout::kChannelsFirst) return "channels last";
   std::int64_t taps = 1;
-  bool one_phase = true;
+  std::int64_t phases = 1;
   for (const Axis& axis : g.axes) {
     if (axis.kernel > kMostTaps / taps) return fmt::format("more than {} taps", kMostTaps);
     taps *= axis.kernel;
-    one_phase &= PhaseCount(problem.operation(), axis) == 1;
+    phases *= PhaseCount(problem.operation(), axis);
   }
-  const std::int64_t least = taps > 1 && one_phase ? kLeastFiltersOfWindow : kLeastFilters;
+  if (phases > kMostPhases) return fmt::format("{} phases, at most {}", phases, kMostPhases);
+  const std::int64_t least = taps > 1 && phases == 1 ? kLeastFiltersOfWindow : kLeastFilters;
   if (g.filters < least) {
     return fmt::format("{} filters a group, fewer than {}", g.filters, least);
   }
   if (g.channels * taps < kLeastDepth) {
     return "too few products to an output";
   }
-  return LayoutOf(problem, g, {}).Refusal();
+  for (const PanelPart& part : PanelParts(problem, g)) {
+    std::string refusal = LayoutOf(problem, g, part, {}).Refusal();
+    if (!refusal.empty()) return refusal;
+  }
+  return "";
 }
 
 std::int64_t WorkspaceBytes(const Problem& /*problem*/) { return 0; }
 
-absl::Status Compute(const Run& run) { return Panels(run).Compute(); }
+absl::Status Compute(const Run& run) {
+  const Geometry g = Geometry::Joined(run.problem);
+  std::span<const std::byte> packed = run.packed_weight;
+  std::deque<Panels> parts;
+  std::vector<std::int64_t> tasks = {0};  // before each part
+  for (const PanelPart& part : PanelParts(run.problem, g)) {
+    const Panels& panels = parts.emplace_back(run, g, part, packed);
+    tasks.push_back(tasks.back() + panels.tasks());
+    if (!packed.empty()) packed = packed.subspan(BytesOf(g, panels.layout()));
+  }
+  ForEachTask(tasks.back(), run.stop, [&](std::int64_t task) {
+    const auto part = std::prev(std::upper_bound(tasks.begin(), tasks.end(), task));
+    parts[static_cast<std::size_t>(part - tasks.begin())].RunTask(task - *part);
+  });
+  for (const Panels& part : parts) part.Repair();
+  return StatusAfter(run.stop);
+}
 
 std::int64_t PackedBytes(const Problem& problem) {
   const Geometry g = Geometry::Joined(problem);
-  return WeightPanels::Size(g, LayoutOf(problem, g, {})) * std::int64_t{sizeof(float)};
+  std::size_t bytes = 0;
+  for (const PanelPart& part : PanelParts(problem, g)) {
+    bytes += BytesOf(g, LayoutOf(problem, g, part, {}));
+  }
+  return static_cast<std::int64_t>(bytes);
 }
 
 void Pack(const Problem& problem, const TensorView& weight, std::span<std::byte> out) {
   const Geometry g = Geometry::Joined(problem);
-  const PanelLayout layout = LayoutOf(problem, g, weight);
-  WeightPanels(problem, g, layout, weight, {}).PackAll(reinterpret_cast<float*>(out.data()));
+  for (const PanelPart& part : PanelParts(problem, g)) {
+    const PanelLayout layout = LayoutOf(problem, g, part, weight);
+    WeightPanels(problem, g, layout, weight, {}).PackAll(reinterpret_cast<float*>(out.data()));
+    out = out.subspan(BytesOf(g, layout));
+  }
 }
 
 }  // namespace

@@ -6,40 +6,43 @@
 #include "core/divide.h"
 
 namespace convserve {
-namespace {
 
-std::int64_t TapCoordinate(const Phase& phase, std::int64_t tap) {
-  return phase.first_input + tap * phase.tap_step;
+WindowAxis::WindowAxis(const Phase& phase, std::int64_t outputs) : phase_(phase) {
+  const std::int64_t step = phase.input_step;
+  const std::int64_t ends[] = {FloorDivide(Coordinate(0), step),
+                               FloorDivide(Coordinate(phase.taps - 1), step)};
+  quotient_ = std::min(ends[0], ends[1]);
+  span_ = std::max(ends[0], ends[1]) - quotient_;
+  planes_ = std::min(phase.taps, step / std::gcd(step, phase.tap_step));
+  apart_ = phase.taps * outputs < planes_ * (outputs + span_);
+  if (apart_) {
+    planes_ = phase.taps;
+    span_ = 0;
+  }
 }
 
-WindowAxis MakeAxis(const Phase& phase) {
-  WindowAxis axis;
-  const std::int64_t period = phase.input_step / std::gcd(phase.input_step, phase.tap_step);
-  axis.planes = std::min(phase.taps, period);
-  const std::int64_t ends[] = {FloorDivide(TapCoordinate(phase, 0), phase.input_step),
-                               FloorDivide(TapCoordinate(phase, phase.taps - 1), phase.input_step)};
-  axis.first = std::min(ends[0], ends[1]);
-  axis.span = std::max(ends[0], ends[1]) - axis.first;
-  return axis;
+std::int64_t WindowAxis::ElementOf(std::int64_t tap) const {
+  return apart_ ? 0 : FloorDivide(Coordinate(tap), phase_.input_step) - quotient_;
 }
 
-}  // namespace
+std::int64_t WindowAxis::First(std::int64_t plane) const {
+  return Coordinate(plane) - ElementOf(plane) * phase_.input_step;
+}
 
-Window::Window(const Patches& patches, Extent extent) : patches_(patches) {
-  for (std::size_t i = 0; i < 3; ++i) axes_[i] = MakeAxis(patches.phases[i]);
-  rows_ = extent.rows + axes_[1].span;
-  pitch_ = extent.width + axes_[2].span;
+Window::Window(const Patches& patches, Extent extent)
+    : patches_(patches), y_(patches.phases[1], extent.rows), x_(patches.phases[2], extent.width) {
+  rows_ = extent.rows + y_.span();
+  pitch_ = extent.width + x_.span();
   const Phase& x = patches.phases[2];
   const Axis& axis = patches.geometry.axes[2];
-  if (patches.mode == PaddingMode::kZeros && x.input_step == 1 && extent.width == x.outputs) {
+  if (patches.mode == PaddingMode::kZeros && x.input_step == 1 && extent.width == x.outputs &&
+      x_.planes() == 1) {
     // Zeros at the end of a row serve as those at the beginning of the next.
-    const std::int64_t before = std::max<std::int64_t>(-axes_[2].first, 0);
-    const std::int64_t after = std::max<std::int64_t>(axes_[2].first + pitch_ - axis.input, 0);
+    const std::int64_t before = std::max<std::int64_t>(-x_.First(0), 0);
+    const std::int64_t after = std::max<std::int64_t>(x_.First(0) + pitch_ - axis.input, 0);
     pitch_ = std::max(pitch_ - std::min(before, after), extent.width);
   }
-  const std::int64_t size =
-      patches.phases[0].taps * axes_[1].planes * axes_[2].planes * rows_ * pitch_;
-  channel_size_ = OddLines(size);
+  channel_size_ = OddLines(patches.phases[0].taps * y_.planes() * x_.planes() * rows_ * pitch_);
 }
 
 std::int64_t Window::Offset(std::int64_t channel, std::int64_t tap) const {
@@ -47,54 +50,43 @@ std::int64_t Window::Offset(std::int64_t channel, std::int64_t tap) const {
   const std::int64_t x = tap % phases[2].taps;
   const std::int64_t y = tap / phases[2].taps % phases[1].taps;
   const std::int64_t z = tap / phases[2].taps / phases[1].taps;
-  const auto quotient = [&](std::size_t axis, std::int64_t t) {
-    return FloorDivide(TapCoordinate(phases[axis], t), phases[axis].input_step) - axes_[axis].first;
-  };
-  const std::int64_t plane =
-      (z * axes_[1].planes + y % axes_[1].planes) * axes_[2].planes + x % axes_[2].planes;
-  return channel * channel_size_ + (plane * rows_ + quotient(1, y)) * pitch_ + quotient(2, x);
+  const std::int64_t plane = (z * y_.planes() + y_.PlaneOf(y)) * x_.planes() + x_.PlaneOf(x);
+  return channel * channel_size_ + (plane * rows_ + y_.ElementOf(y)) * pitch_ + x_.ElementOf(x);
 }
 
 WindowCopy Window::Copies(Origin origin, Extent extent) const {
   const Geometry& g = patches_.geometry;
   const auto& phases = patches_.phases;
-  const std::int64_t rows = extent.rows + axes_[1].span;
-  const std::int64_t width = extent.width + axes_[2].span;
-  // The input coordinate, modulo the stride, that a plane holds.
-  const auto residue = [&](std::size_t axis, std::int64_t plane) {
-    const std::int64_t step = phases[axis].input_step;
-    const std::int64_t coordinate = TapCoordinate(phases[axis], plane);
-    return coordinate - FloorDivide(coordinate, step) * step;
-  };
+  const std::int64_t rows = extent.rows + y_.span();
+  const std::int64_t width = extent.width + x_.span();
   const RowSource source{phases[2].input_step, g.input.spatial[2], g.axes[2].input, patches_.mode};
   WindowCopy copies;
   copies.stride_ = source.step * source.stride;
   copies.plane_pitch_ = rows_ * pitch_;
-  for (std::int64_t x = 0; x < axes_[2].planes; ++x) {
-    copies.AddPlane(source, (axes_[2].first + origin.x) * source.step + residue(2, x), width,
-                    x * copies.plane_pitch_);
+  for (std::int64_t x = 0; x < x_.planes(); ++x) {
+    copies.AddPlane(source, x_.First(x) + origin.x * source.step, width, x * copies.plane_pitch_);
   }
   std::int64_t plane = 0;
   for (std::int64_t z = 0; z < phases[0].taps; ++z) {
-    const std::int64_t source_z =
-        SourceIndex(patches_.mode, TapCoordinate(phases[0], z) + origin.z * phases[0].input_step,
-                    g.axes[0].input);
-    for (std::int64_t y = 0; y < axes_[1].planes; ++y) {
+    const std::int64_t source_z = SourceIndex(
+        patches_.mode,
+        phases[0].first_input + z * phases[0].tap_step + origin.z * phases[0].input_step,
+        g.axes[0].input);
+    for (std::int64_t y = 0; y < y_.planes(); ++y) {
       for (std::int64_t row = 0; row < rows; ++row) {
         const std::int64_t source_y = SourceIndex(
-            patches_.mode, (axes_[1].first + origin.y + row) * phases[1].input_step + residue(1, y),
-            g.axes[1].input);
+            patches_.mode, y_.First(y) + (origin.y + row) * phases[1].input_step, g.axes[1].input);
         const std::int64_t to = plane + row * pitch_;
         if (source_z >= 0 && source_y >= 0) {
           copies.rows_.push_back(
               {source_z * g.input.spatial[0] + source_y * g.input.spatial[1], to});
           continue;
         }
-        for (std::int64_t x = 0; x < axes_[2].planes; ++x) {
+        for (std::int64_t x = 0; x < x_.planes(); ++x) {
           copies.outside_.push_back({to + x * copies.plane_pitch_, width});
         }
       }
-      plane += axes_[2].planes * copies.plane_pitch_;
+      plane += x_.planes() * copies.plane_pitch_;
     }
   }
   return copies;

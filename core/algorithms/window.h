@@ -7,6 +7,8 @@
 // nothing and are dropped. A stride above 1 is undone by copying each residue of the input
 // coordinate (modulo the stride) into a plane of its own: within a plane neighbouring outputs meet
 // neighbouring elements again. Each element is copied once, where patches would copy it once a tap.
+// Taps that are further apart than a tile is long have planes of their own, as what lies between
+// them is not needed.
 #ifndef CONVSERVE_CORE_ALGORITHMS_WINDOW_H_
 #define CONVSERVE_CORE_ALGORITHMS_WINDOW_H_
 
@@ -29,10 +31,31 @@ constexpr std::int64_t OddLines(std::int64_t elements) {
 }
 
 // How the taps of one axis meet the window.
-struct WindowAxis {
-  std::int64_t planes = 1;  // residues that some tap meets
-  std::int64_t first = 0;   // smallest quotient coordinate / stride that output 0 meets
-  std::int64_t span = 0;    // the largest such quotient, less the smallest
+class WindowAxis {
+ public:
+  WindowAxis() = default;
+  // For tiles of `outputs` outputs along the axis.
+  WindowAxis(const Phase& phase, std::int64_t outputs);
+
+  std::int64_t planes() const { return planes_; }
+  // Elements of a plane that are not the first of an output.
+  std::int64_t span() const { return span_; }
+  // The plane that a tap reads, and the element of it that output 0 meets.
+  std::int64_t PlaneOf(std::int64_t tap) const { return tap % planes_; }
+  std::int64_t ElementOf(std::int64_t tap) const;
+  // The input coordinate of the first element of a plane.
+  std::int64_t First(std::int64_t plane) const;
+
+ private:
+  std::int64_t Coordinate(std::int64_t tap) const {
+    return phase_.first_input + tap * phase_.tap_step;
+  }
+
+  Phase phase_;
+  bool apart_ = false;  // every tap has a plane; else every residue that some tap meets
+  std::int64_t planes_ = 1;
+  std::int64_t quotient_ = 0;  // the smallest of coordinate / stride that output 0 meets
+  std::int64_t span_ = 0;
 };
 
 // A channel's way into the window: the same for every channel of a tile. Its rows differ in where
@@ -106,7 +129,7 @@ class Window {
 
  private:
   const Patches& patches_;
-  std::array<WindowAxis, 3> axes_;
+  const WindowAxis y_, x_;
   std::int64_t rows_ = 0;  // window rows of one plane
   std::int64_t pitch_ = 0;
   std::int64_t channel_size_ = 0;
