@@ -43,7 +43,7 @@ namespace {
 constexpr std::int64_t kMaxTiles = 128;
 constexpr std::int64_t kMaxTransformed = std::int64_t{24} * 1024;
 // Sums of one of the 16 elements that a task keeps.
-constexpr std::int64_t kMaxSums = 2048;
+constexpr std::int64_t kMaxSums = 5120;
 constexpr std::int64_t kWindowSize = std::int64_t{32} * 1024;
 constexpr std::int64_t kMaxDepth = 1024;
 static_assert((kWinogradElements * (kMaxTransformed + kMaxSums + 2 * kWinogradSlack) + kWindowSize +

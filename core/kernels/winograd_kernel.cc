@@ -69,25 +69,49 @@ HWY_INLINE void TransformWeights(V g0, V g1, V g2, V (&out)[4]) {
   out[3] = g2;
 }
 
+// Channels whose taps are brought side by side at a time.
+constexpr std::int64_t kChannelsAtOnce = 64;
+struct WeightTaps {
+  HWY_ALIGN float taps[9][kChannelsAtOnce];
+
+  // Takes so many channels from `from` on, and zeros after them.
+  void Fill(const float* HWY_RESTRICT from, std::int64_t count) {
+    std::int64_t c = 0;
+#if HWY_TARGET != HWY_SCALAR
+    const hn::FixedTag<float, 4> d;
+    for (; c + 4 <= count; c += 4) {
+      for (const std::int64_t tap : {0, 4, 5}) {  // the last four overlap those before
+        hn::Vec<decltype(d)> columns[4];
+        Transpose4(
+            d, [&](int i) { return from + 9 * (c + i) + tap; }, columns);
+        HWY_UNROLL(4) for (int i = 0; i < 4; ++i) hn::StoreU(columns[i], d, taps[tap + i] + c);
+      }
+    }
+#endif
+    for (; c < count; ++c) {
+      for (std::int64_t t = 0; t < 9; ++t) taps[t][c] = from[9 * c + t];
+    }
+    for (; c < kChannelsAtOnce; ++c) {
+      for (auto& tap : taps) tap[c] = 0;
+    }
+  }
+};
+
 void Weights(const WinogradWeights& weights) {
   const D d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  HWY_ALIGN float taps[9][hn::MaxLanes(D())] = {};
+  WeightTaps some;
   // Added up in 16 parts, whatever the lanes there are, so that the bits are always the same.
   constexpr std::int64_t kParts = 16;
   HWY_ALIGN float sums[9][kParts] = {};
   HWY_ALIGN float squares[9][kParts] = {};
   for (std::int64_t k = 0; k < weights.count; k += lanes) {
-    const std::int64_t count = std::min(lanes, weights.count - k);
-    const float* from = weights.weights + 9 * k;
-    for (std::int64_t c = 0; c < lanes; ++c) {
-      for (std::size_t t = 0; t < 9; ++t) {
-        taps[t][static_cast<std::size_t>(c)] =
-            c < count ? from[9 * c + static_cast<std::int64_t>(t)] : 0;
-      }
+    const std::int64_t at = k % kChannelsAtOnce;
+    if (at == 0) {
+      some.Fill(weights.weights + 9 * k, std::min(kChannelsAtOnce, weights.count - k));
     }
     HWY_UNROLL(9) for (std::size_t t = 0; t < 9; ++t) {
-      const V g = hn::Load(d, taps[t]);
+      const V g = hn::Load(d, some.taps[t] + at);
       float* sum = sums[t] + k % kParts;
       float* square = squares[t] + k % kParts;
       hn::Store(hn::Add(hn::Load(d, sum), hn::Abs(g)), d, sum);
@@ -96,13 +120,14 @@ void Weights(const WinogradWeights& weights) {
     // columns[y][x]: G along y.
     V columns[4][3];
     HWY_UNROLL(3) for (std::size_t x = 0; x < 3; ++x) {
-      const V g0 = hn::Load(d, taps[x]);
-      const V g1 = hn::Load(d, taps[3 + x]);
-      const V g2 = hn::Load(d, taps[6 + x]);
+      const V g0 = hn::Load(d, some.taps[x] + at);
+      const V g1 = hn::Load(d, some.taps[3 + x] + at);
+      const V g2 = hn::Load(d, some.taps[6 + x] + at);
       V column[4];
       TransformWeights(g0, g1, g2, column);
       HWY_UNROLL(4) for (int y = 0; y < 4; ++y) columns[y][x] = column[y];
     }
+    const std::int64_t count = std::min(lanes, weights.count - k);
     HWY_UNROLL(4) for (int y = 0; y < 4; ++y) {
       V row[4];
       TransformWeights(columns[y][0], columns[y][1], columns[y][2], row);
