@@ -244,10 +244,11 @@ class Panels {
       ForEachPatches([&](std::size_t first, std::size_t last) {
         const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
         for (std::int64_t column = 0; column < box.columns(); column += kernels_.strip) {
+          const Columns columns{column, std::min(kernels_.strip, box.columns() - column)};
           for (std::size_t i = first; i < last; ++i) {
-            AddProduct(rows, box, {column, std::min(kernels_.strip, box.columns() - column)}, i,
-                       channels, part,
-                       {.a = weights, .b = strip, .fetch = std::exchange(fetch, {})});
+            PanelProduct product{.a = weights, .b = strip};
+            if (i == 0) product.fetch = fetch.Part(column, columns.count, box.columns());
+            AddProduct(rows, box, columns, i, channels, part, product);
           }
           strip += channels.count * layout_.phases()[first].taps * kernels_.strip;
         }

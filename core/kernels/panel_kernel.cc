@@ -28,11 +28,35 @@ namespace {
 constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
 constexpr int kLine = 16;  // elements of a cache line
 
+// Fetches lines a few at a time: many at once would wait for one another, and what is multiplied
+// meanwhile for them.
+class Fetching {
+ public:
+  Fetching(const PanelFetch& fetch, std::int64_t times)
+      : left_(fetch), share_(CeilDivide(fetch.rows * CeilDivide(fetch.count, kLine), times)) {}
+
+  HWY_INLINE void Share() {
+    for (std::int64_t line = 0; line < share_ && left_.rows > 0; ++line) {
+      hwy::Prefetch(left_.from + at_);
+      at_ += kLine;
+      if (at_ < left_.count) continue;
+      at_ = 0;
+      left_.from += left_.stride;
+      --left_.rows;
+    }
+  }
+
+ private:
+  PanelFetch left_;
+  std::int64_t share_;
+  std::int64_t at_ = 0;  // in the first row that is left
+};
+
 // One panel with the first kWidth vectors of the strip at `column`, which is packed from `from` if
 // kPacks.
 template <int kRows, int kWidth, bool kPacks>
 void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int64_t row,
-                   std::int64_t column, const float* HWY_RESTRICT from) {
+                   std::int64_t column, const float* HWY_RESTRICT from, Fetching& fetching) {
   const D d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   float* HWY_RESTRICT b = p.b + column * p.depth;
@@ -77,6 +101,7 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
     left -= kRunningSum;
     if (left <= 0) break;
     earlier.Keep(sums);
+    fetching.Share();
   }
   const float* before = p.before;
   if (before != nullptr) before += row * before_stride + column;
@@ -158,14 +183,6 @@ void MultiplyColumns(const PanelProduct& p, const PanelAt* panels) {
   }
 }
 
-HWY_INLINE void Fetch(const PanelFetch& fetch) {
-  for (std::int64_t i = 0; i < fetch.rows; ++i) {
-    for (std::int64_t j = 0; j < fetch.count; j += kLine) {
-      hwy::Prefetch(fetch.from + i * fetch.stride + j);
-    }
-  }
-}
-
 void MultiplyFewColumns(const PanelProduct& product) {
   using Function = void (*)(const PanelProduct&, const PanelAt*);
   static constexpr auto kFunctions = []<int... kColumns>(std::integer_sequence<int, kColumns...>) {
@@ -188,13 +205,13 @@ void MultiplyFewColumns(const PanelProduct& product) {
     }
   });
   for (int i = 0; i < count; ++i) kFunctions[0][column](product, panels + i);
-  Fetch(product.fetch);
+  Fetching(product.fetch, 1).Share();
 }
 
 // Whole strips, or a part of one.
 void MultiplyStrips(const PanelProduct& product) {
-  using Function =
-      void (*)(const PanelProduct&, const float*, std::int64_t, std::int64_t, const float*);
+  using Function = void (*)(const PanelProduct&, const float*, std::int64_t, std::int64_t,
+                            const float*, Fetching&);
   static constexpr auto kFunctions = []<int... kRows>(std::integer_sequence<int, kRows...>) {
     using Functions = std::array<Function, kMostRows>;
     return std::array{Functions{&MultiplyPanel<kRows + 1, 1, false>...},
@@ -205,20 +222,18 @@ void MultiplyStrips(const PanelProduct& product) {
   constexpr std::size_t kPacking = 2;
   const std::size_t width = product.columns > static_cast<std::int64_t>(hn::Lanes(D())) ? 1 : 0;
   const float* a = product.a;
-  // All at once would wait for one another: a share with every panel.
-  PanelFetch fetch = product.fetch;
-  std::int64_t left_to_fetch = fetch.rows;
-  const std::int64_t share = CeilDivide(fetch.rows * kMostRows, product.rows);
+  // A share with every panel, and with every part of a sum that another one follows.
+  const std::int64_t parts = CeilDivide(product.depth, kRunningSum);
+  const std::int64_t strips = CeilDivide(product.columns, Strip());
+  Fetching fetching(product.fetch,
+                    CeilDivide(product.rows, kMostRows) * (1 + strips * (parts - 1)));
   ForEachPanel(product.rows, [&](std::int64_t row, std::int64_t height) {
-    fetch.rows = std::min(share, fetch.rows);
-    Fetch(fetch);
-    fetch.from += fetch.rows * fetch.stride;
-    fetch.rows = left_to_fetch -= fetch.rows;
+    fetching.Share();
     const float* const* from = row == 0 ? product.packing.from : nullptr;
     for (std::int64_t column = 0; column < product.columns; column += Strip()) {
       const float* strip = from != nullptr ? *from++ : nullptr;
       kFunctions[strip != nullptr ? kPacking : width][static_cast<std::size_t>(height - 1)](
-          product, a + product.first_depth * height, row, column, strip);
+          product, a + product.first_depth * height, row, column, strip, fetching);
     }
     a += height * product.panel_depth;
   });
