@@ -35,6 +35,16 @@ void PanelPatches::CopyWindows(const Task& task, const PanelChannels& channels,
   }
 }
 
+PanelFetch PanelPatches::Fetch(const Task& task, const PanelChannels& channels,
+                               const std::vector<WindowCopy>& copies) const {
+  if (copies.empty()) return {};
+  const WindowCopy::Reach first = copies.front().Reads();
+  const WindowCopy::Reach last = copies.back().Reads();
+  const std::int64_t count = std::max(first.last, last.last) - first.first;
+  if (count * channels.count > 2 * kPanelWindows) return {};
+  return {Input(task, 0, channels) + first.first, channels.count, g_.input.channel, count};
+}
+
 StripPatches PanelPatches::At(const Task& task, const Box& box, std::int64_t column,
                               std::size_t index, const PanelChannels& channels,
                               const float* windows, StripRuns& runs, float* out) const {

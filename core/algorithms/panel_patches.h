@@ -38,6 +38,11 @@ class PanelPatches {
   void CopyWindows(const Task& task, const PanelChannels& channels,
                    const std::vector<WindowCopy>& copies, float* out) const;
 
+  // What CopyWindows is going to read for these channels, of the first image, unless far more lies
+  // between.
+  PanelFetch Fetch(const Task& task, const PanelChannels& channels,
+                   const std::vector<WindowCopy>& copies) const;
+
   // The patches of phase `index` for the strip at `column`, and how they are packed to `out`. They
   // have their runs in `runs`.
   StripPatches At(const Task& task, const Box& box, std::int64_t column, std::size_t index,

@@ -106,7 +106,7 @@ class Panels {
       if (layout_.packs_rows()) {
         AddRows(task, channels, scratch);
       } else {
-        AddColumns(task, channels, scratch);
+        AddColumns(task, channels, copies, scratch);
       }
     }
     std::vector<const float*> totals_of_phases;
@@ -178,7 +178,8 @@ class Panels {
   }
 
   // Adds channels to all totals: weights are packed once, patches a few strips at a time.
-  void AddColumns(const Task& task, const Channels& channels, const PanelScratch& scratch) const {
+  void AddColumns(const Task& task, const Channels& channels, const std::vector<WindowCopy>& copies,
+                  const PanelScratch& scratch) const {
     const float* weights = weights_.Panels(WeightsOf(task, channels), scratch.weights);
     ForEachPatches([&](std::size_t first, std::size_t last) {
       const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
@@ -204,7 +205,8 @@ class Panels {
           if (!in_place) packing_.patches(patches);
         }
         for (std::size_t i = first; i < last; ++i) {
-          product.fetch = i == 0 ? Next(task, box, {column, columns}, channels) : PanelFetch{};
+          product.fetch = {};
+          if (i == 0) product.fetch = Next(task, box, {column, columns}, channels, copies);
           AddProduct(task, box, {column, columns}, i, channels, scratch, product);
           product.packing = {};
         }
@@ -247,7 +249,7 @@ class Panels {
           const Columns columns{column, std::min(kernels_.strip, box.columns() - column)};
           for (std::size_t i = first; i < last; ++i) {
             PanelProduct product{.a = weights, .b = strip};
-            if (i == 0) product.fetch = fetch.Part(column, columns.count, box.columns());
+            if (i == 0) product.fetch[0] = fetch.Part(column, columns.count, box.columns());
             AddProduct(rows, box, columns, i, channels, part, product);
           }
           strip += channels.count * layout_.phases()[first].taps * kernels_.strip;
@@ -287,22 +289,31 @@ class Panels {
     return !layout_.window() && task.rows <= kManyRows;
   }
 
-  // What is to be read next: where columns are inputs, as many more of them, and the weights of the
-  // next block of depth, a part with every product.
-  PanelFetch Next(const Task& task, const Box& box, const Columns& columns,
-                  const Channels& channels) const {
-    const std::int64_t next_channel = channels.first + channels.count;
-    if (next_channel < g_.channels && (columns.first == 0 || layout_.window())) {
-      const Channels after{next_channel, std::min(layout_.channels(), g_.channels - next_channel)};
-      return weights_.Fetch(WeightsOf(task, after))
-          .Part(columns.first, columns.count, box.columns());
+  // The next block of depth, without channels after the last one.
+  Channels After(const Channels& channels) const {
+    const std::int64_t next = channels.first + channels.count;
+    return {next, std::min(layout_.channels(), g_.channels - next)};
+  }
+
+  // What is to be read next: weights and windows of the next block of depth, a part with every
+  // product; where columns are inputs, as many more of them.
+  std::array<PanelFetch, 2> Next(const Task& task, const Box& box, const Columns& columns,
+                                 const Channels& channels,
+                                 const std::vector<WindowCopy>& copies) const {
+    const auto part = [&](const PanelFetch& fetch) {
+      return fetch.Part(columns.first, columns.count, box.columns());
+    };
+    const Channels after = After(channels);
+    if (after.count > 0 && (columns.first == 0 || layout_.window())) {
+      return {part(weights_.Fetch(WeightsOf(task, after))),
+              part(patches_.Fetch(task, after, copies))};
     }
     const std::int64_t next = columns.first + columns.count;
     if (layout_.window() || FetchesWhilePacking(task) || next + columns.count > box.columns()) {
       return {};
     }
-    return {patches_.InputAt(task, box, next, channels), channels.count, g_.input.channel,
-            columns.count};
+    return {PanelFetch{patches_.InputAt(task, box, next, channels), channels.count,
+                       g_.input.channel, columns.count}};
   }
 
   const Run& run_;

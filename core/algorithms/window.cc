@@ -117,6 +117,20 @@ void WindowCopy::AddPlane(const RowSource& source, std::int64_t first, std::int6
   pad(outside, width);
 }
 
+WindowCopy::Reach WindowCopy::Reads() const {
+  Reach reach;
+  if (rows_.empty()) return reach;
+  for (const Row& row : {rows_.front(), rows_.back()}) {
+    for (const Copy& copy : copies_) {
+      const std::int64_t first = row.from + copy.from;
+      const std::int64_t last = first + (copy.count - 1) * stride_ + copy.planes;
+      if (reach.last == 0) reach = {first, last};
+      reach = {std::min(reach.first, first), std::max(reach.last, last)};
+    }
+  }
+  return reach;
+}
+
 // A copy of the elements beside the last one's, to the next plane, becomes a part of that one.
 void WindowCopy::AddCopy(const Copy& copy) {
   Copy* last = copies_.empty() ? nullptr : &copies_.back();

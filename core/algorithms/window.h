@@ -68,6 +68,12 @@ class WindowCopy {
   // Copies the rest from `channel`, which begins at input coordinate 0 of every axis.
   template <typename T, typename In>
   void CopyChannel(const In* channel, T* out) const;
+  // The stretch of a channel, from its first element to past its last, that CopyChannel reads.
+  struct Reach {
+    std::int64_t first = 0;
+    std::int64_t last = 0;
+  };
+  Reach Reads() const;
   // Has the processor fetch what CopyChannel will read.
   template <typename In>
   void Prefetch(const In* channel) const;

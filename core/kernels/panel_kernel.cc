@@ -32,24 +32,34 @@ constexpr int kLine = 16;  // elements of a cache line
 // meanwhile for them.
 class Fetching {
  public:
-  Fetching(const PanelFetch& fetch, std::int64_t times)
-      : left_(fetch), share_(CeilDivide(fetch.rows * CeilDivide(fetch.count, kLine), times)) {}
+  Fetching(const std::array<PanelFetch, 2>& all, std::int64_t times)
+      : parts_{Part(all[0], times), Part(all[1], times)} {}
 
+  // To be called so many times.
   HWY_INLINE void Share() {
-    for (std::int64_t line = 0; line < share_ && left_.rows > 0; ++line) {
-      hwy::Prefetch(left_.from + at_);
-      at_ += kLine;
-      if (at_ < left_.count) continue;
-      at_ = 0;
-      left_.from += left_.stride;
-      --left_.rows;
+    for (Part& part : parts_) {
+      for (std::int64_t line = 0; line < part.share && part.left.rows > 0; ++line) {
+        hwy::Prefetch(part.left.from + part.at);
+        part.at += kLine;
+        if (part.at < part.left.count) continue;
+        part.at = 0;
+        part.left.from += part.left.stride;
+        --part.left.rows;
+      }
     }
   }
 
  private:
-  PanelFetch left_;
-  std::int64_t share_;
-  std::int64_t at_ = 0;  // in the first row that is left
+  struct Part {
+    Part(const PanelFetch& fetch, std::int64_t times) : left(fetch) {
+      if (fetch.rows > 0) share = CeilDivide(fetch.rows * CeilDivide(fetch.count, kLine), times);
+    }
+
+    PanelFetch left;
+    std::int64_t share = 0;  // lines
+    std::int64_t at = 0;     // in the first row that is left
+  };
+  std::array<Part, 2> parts_;
 };
 
 // One panel with the first kWidth vectors of the strip at `column`, which is packed from `from` if

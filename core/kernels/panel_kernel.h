@@ -11,6 +11,7 @@
 #ifndef CONVSERVE_CORE_KERNELS_PANEL_KERNEL_H_
 #define CONVSERVE_CORE_KERNELS_PANEL_KERNEL_H_
 
+#include <array>
 #include <cstdint>
 
 namespace convserve {
@@ -57,7 +58,7 @@ struct PanelProduct {
   std::int64_t c_stride = 0;
   const float* bias = nullptr;  // [rows], or null
   PanelPacking packing = {};    // where columns are whole strips
-  PanelFetch fetch = {};
+  std::array<PanelFetch, 2> fetch = {};
 };
 
 // Compiled once for each instruction set.
