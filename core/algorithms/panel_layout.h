@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -110,6 +111,16 @@ class PanelLayout {
   std::string Refusal() const { return refusal_; }
 
   const std::vector<PanelPhase>& phases() const { return phases_; }
+  // Calls body(first, last) for phases [first, last) that share their patches.
+  template <typename Body>
+  void ForEachPatches(Body body) const {
+    for (std::size_t first = 0; first < phases_.size();) {
+      std::size_t last = first + 1;
+      while (last < phases_.size() && phases_[last].shares_patches) ++last;
+      body(first, last);
+      first = last;
+    }
+  }
   // Whether every row of outputs, along x, is in some phase.
   bool covers_rows() const { return covers_rows_; }
   std::int64_t taps() const { return taps_; }          // of all phases

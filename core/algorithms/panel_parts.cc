@@ -27,17 +27,18 @@ std::vector<Phase> Split(const Phase& phase, std::int64_t input) {
 }
 
 // Multiply-adds for one filter and channel, about, with the time that it takes to pack the weights
-// of every part.
-std::int64_t Cost(const Stretches& stretches) {
-  constexpr std::int64_t kProductsPerWeight = 64;
-  std::int64_t products = 1;
-  std::int64_t weights = 1;
+// of every part. Sizes may be too large for integers: a plan allocates nothing.
+double Cost(const Stretches& stretches) {
+  constexpr double kProductsPerWeight = 64;
+  double products = 1;
+  double weights = 1;
   for (const std::vector<Phase>& axis : stretches) {
-    std::int64_t axis_products = 0;
-    std::int64_t axis_weights = 0;
+    double axis_products = 0;
+    double axis_weights = 0;
     for (const Phase& stretch : axis) {
-      axis_products += stretch.outputs * stretch.taps;
-      axis_weights += stretch.taps;
+      const auto taps = static_cast<double>(stretch.taps);
+      axis_products += static_cast<double>(stretch.outputs) * taps;
+      axis_weights += taps;
     }
     products *= axis_products;
     weights *= axis_weights;
@@ -47,14 +48,13 @@ std::int64_t Cost(const Stretches& stretches) {
 
 // The way of splitting some axes, or none, that costs least; one that splits has to gain a sixth.
 Stretches Cheapest(const std::array<Phase, 3>& phases, const Geometry& g) {
-  Stretches best = {{{phases[0]}, {phases[1]}, {phases[2]}}};
-  const std::int64_t most = Cost(best) * 5 / 6;
-  std::int64_t least = most;
+  const Stretches whole = {{{phases[0]}, {phases[1]}, {phases[2]}}};
   Stretches split;
   for (std::size_t axis = 0; axis < 3; ++axis) {
     split[axis] = Split(phases[axis], g.axes[axis].input);
   }
-  const Stretches whole = best;
+  Stretches best = whole;
+  double least = Cost(whole) * 5 / 6;
   for (unsigned choice = 1; choice < 8; ++choice) {
     Stretches some = whole;
     bool possible = true;

@@ -1,4 +1,4 @@
-// The parts of a convolution that kPanels computes one after another.
+// The parts that kPanels cuts a convolution into before anything else.
 #ifndef CONVSERVE_CORE_ALGORITHMS_PANEL_PARTS_H_
 #define CONVSERVE_CORE_ALGORITHMS_PANEL_PARTS_H_
 
@@ -13,10 +13,9 @@
 namespace convserve {
 
 struct PanelPart {
-  // Of each axis, those that are computed together; none without outputs.
+  // Of each axis; none without outputs. They share windows and weights.
   std::vector<std::array<Phase, 3>> phases;
-  // Parts that there are, itself included, of whose tasks none has to wait for another's.
-  std::int64_t parts = 1;
+  std::int64_t parts = 1;  // of the convolution, itself included: their tasks run side by side
 };
 
 // One part with all phases, as a rule. Where dilated taps reach so far that many of them meet zero

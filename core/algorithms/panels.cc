@@ -27,7 +27,6 @@
 #include <iterator>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -151,18 +150,6 @@ class Panels {
     return scratch.sums + static_cast<std::int64_t>(phase) * layout_.rows() * layout_.pitch();
   }
 
-  // Calls body(first, last) for phases [first, last) that share their patches.
-  template <typename Body>
-  void ForEachPatches(Body body) const {
-    const auto& phases = layout_.phases();
-    for (std::size_t first = 0; first < phases.size();) {
-      std::size_t last = first + 1;
-      while (last < phases.size() && phases[last].shares_patches) ++last;
-      body(first, last);
-      first = last;
-    }
-  }
-
   // Columns from `column` on whose patches stay in the L1 cache, and whose totals go to one place.
   std::int64_t ColumnsAtOnce(std::size_t first, std::size_t last, const Box& box,
                              std::int64_t column, std::int64_t depth) const {
@@ -181,7 +168,7 @@ class Panels {
   void AddColumns(const Task& task, const Channels& channels, const std::vector<WindowCopy>& copies,
                   const PanelScratch& scratch) const {
     const float* weights = weights_.Panels(WeightsOf(task, channels), scratch.weights);
-    ForEachPatches([&](std::size_t first, std::size_t last) {
+    layout_.ForEachPatches([&](std::size_t first, std::size_t last) {
       const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
       const std::int64_t depth = channels.count * layout_.phases()[first].taps;
       for (std::int64_t column = 0; column < box.columns();) {
@@ -218,7 +205,7 @@ class Panels {
   // The same for few columns: patches are packed once, weights a few rows at a time.
   void AddRows(const Task& task, const Channels& channels, const PanelScratch& scratch) const {
     float* strip = scratch.strip;
-    ForEachPatches([&](std::size_t first, std::size_t /*last*/) {
+    layout_.ForEachPatches([&](std::size_t first, std::size_t /*last*/) {
       const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
       for (std::int64_t column = 0; column < box.columns(); column += kernels_.strip) {
         StripRuns runs;
@@ -243,7 +230,7 @@ class Panels {
       PanelScratch part = scratch;
       part.sums += (rows.first_row - task.first_row) * layout_.pitch();
       strip = scratch.strip;
-      ForEachPatches([&](std::size_t first, std::size_t last) {
+      layout_.ForEachPatches([&](std::size_t first, std::size_t last) {
         const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
         for (std::int64_t column = 0; column < box.columns(); column += kernels_.strip) {
           const Columns columns{column, std::min(kernels_.strip, box.columns() - column)};

@@ -14,7 +14,8 @@ WindowAxis::WindowAxis(const Phase& phase, std::int64_t outputs) : phase_(phase)
   quotient_ = std::min(ends[0], ends[1]);
   span_ = std::max(ends[0], ends[1]) - quotient_;
   planes_ = std::min(phase.taps, step / std::gcd(step, phase.tap_step));
-  apart_ = phase.taps * outputs < planes_ * (outputs + span_);
+  // Whether taps * outputs < planes * (outputs + span), which might be too large.
+  apart_ = span_ > (phase.taps - planes_) * outputs / planes_;
   if (apart_) {
     planes_ = phase.taps;
     span_ = 0;
