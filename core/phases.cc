@@ -77,7 +77,7 @@ Phase PhaseAt(Operation operation, const Axis& axis, PaddingMode mode, std::int6
 std::vector<Phase> SplitByTaps(const Phase& phase, std::int64_t input) {
   std::vector<std::int64_t> ends = {phase.outputs};
   for (std::int64_t tap = 0; tap < phase.taps; ++tap) {
-    const std::int64_t at = phase.first_input + tap * phase.tap_step;
+    const std::int64_t at = phase.Input(0, tap);
     // The first outputs that meet the tap at 0 or past it, and at `input` or past it.
     for (const std::int64_t limit : {-at, input - at}) {
       ends.push_back(
@@ -104,7 +104,7 @@ Phase Union(const std::vector<Phase>& phases) {
   if (phases.size() == 1 && all.tap_step > 0) return all;
   std::int64_t last = all.first_input;
   for (const Phase& phase : phases) {
-    const std::int64_t end = phase.first_input + (phase.taps - 1) * phase.tap_step;
+    const std::int64_t end = phase.Input(0, phase.taps - 1);
     all.first_input = std::min({all.first_input, phase.first_input, end});
     last = std::max({last, phase.first_input, end});
     all.outputs = std::max(all.outputs, phase.outputs);

@@ -30,6 +30,10 @@ struct Phase {
   std::int64_t first_input = 0;
   std::int64_t input_step = 1;
   std::int64_t tap_step = 1;
+
+  std::int64_t Input(std::int64_t q, std::int64_t tap) const {
+    return first_input + q * input_step + tap * tap_step;
+  }
 };
 
 // Phases of an axis that have a tap; outputs in none of them receive no input.

@@ -86,8 +86,7 @@ class BorderRepair {
   using Index = std::array<std::int64_t, 3>;
 
   std::int64_t Coordinate(std::size_t axis, std::int64_t q, std::int64_t tap) const {
-    const Phase& phase = patches_.phases[axis];
-    return phase.first_input + q * phase.input_step + tap * phase.tap_step;
+    return patches_.phases[axis].Input(q, tap);
   }
 
   bool Inside(std::size_t axis, std::int64_t coordinate) const {

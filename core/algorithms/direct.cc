@@ -181,8 +181,7 @@ class Direct {
     const auto& all = shared.patches.phases;
     // The tap of the shared window that is the phase's own.
     const auto tap = [&](std::size_t axis, std::int64_t t) {
-      return (own[axis].first_input + t * own[axis].tap_step - all[axis].first_input) /
-             all[axis].tap_step;
+      return (own[axis].Input(0, t) - all[axis].first_input) / all[axis].tap_step;
     };
     const auto offset = [&](std::int64_t channel, std::int64_t z, std::int64_t y, std::int64_t x) {
       return static_cast<std::int32_t>(shared.window.Offset(

@@ -201,8 +201,7 @@ void PanelLayout::SetOffsets() {
     const auto& all = all_->phases;
     // The tap of the window that is the phase's own.
     const auto tap = [&](std::size_t axis, std::int64_t t) {
-      return (own[axis].first_input + t * own[axis].tap_step - all[axis].first_input) /
-             all[axis].tap_step;
+      return (own[axis].Input(0, t) - all[axis].first_input) / all[axis].tap_step;
     };
     for (std::int64_t c = 0; c < channels_; ++c) {
       if (!window_) {

@@ -15,13 +15,13 @@ using Stretches = std::array<std::vector<Phase>, 3>;
 // Taps of an axis at most that is split.
 constexpr std::int64_t kMostTaps = 5;
 
-// An axis' own phase, and what it may be split into; nothing where some outputs would meet no tap.
+// What the phase of an axis may be split into: itself where some outputs would meet no tap.
 std::vector<Phase> Split(const Phase& phase, std::int64_t input) {
-  if (phase.taps > kMostTaps) return {};
+  if (phase.taps > kMostTaps) return {phase};
   std::vector<Phase> stretches = SplitByTaps(phase, input);
   if (std::any_of(stretches.begin(), stretches.end(),
                   [](const Phase& stretch) { return stretch.taps == 0; })) {
-    return {};
+    return {phase};
   }
   return stretches;
 }
@@ -57,13 +57,10 @@ Stretches Cheapest(const std::array<Phase, 3>& phases, const Geometry& g) {
   double least = Cost(whole) * 5 / 6;
   for (unsigned choice = 1; choice < 8; ++choice) {
     Stretches some = whole;
-    bool possible = true;
     for (std::size_t axis = 0; axis < 3; ++axis) {
-      if ((choice >> axis & 1) == 0) continue;
-      possible &= split[axis].size() > 1;
-      some[axis] = split[axis];
+      if ((choice >> axis & 1) != 0) some[axis] = split[axis];
     }
-    if (!possible || Cost(some) > least) continue;
+    if (Cost(some) > least) continue;
     least = Cost(some);
     best = some;
   }

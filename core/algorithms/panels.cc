@@ -100,7 +100,7 @@ class Panels {
     const std::vector<WindowCopy> copies = patches_.Copies(task);
     for (std::int64_t c = 0; c < g_.channels; c += layout_.channels()) {
       if (stopped()) return;
-      const Channels channels{c, std::min(layout_.channels(), g_.channels - c)};
+      const Channels channels = BlockAt(c);
       patches_.CopyWindows(task, channels, copies, scratch.windows);
       if (layout_.packs_rows()) {
         AddRows(task, channels, scratch);
@@ -141,6 +141,11 @@ class Panels {
   };
 
   bool stopped() const { return run_.stop.stop_requested(); }
+
+  // The block of depth that begins with channel `first`; nothing past the last one.
+  Channels BlockAt(std::int64_t first) const {
+    return {first, std::min(layout_.channels(), g_.channels - first)};
+  }
 
   static WeightPanels::Block WeightsOf(const Task& task, const Channels& channels) {
     return {task.group, task.first_row, task.rows, channels.first, channels.count};
@@ -276,12 +281,6 @@ class Panels {
     return !layout_.window() && task.rows <= kManyRows;
   }
 
-  // The next block of depth, without channels after the last one.
-  Channels After(const Channels& channels) const {
-    const std::int64_t next = channels.first + channels.count;
-    return {next, std::min(layout_.channels(), g_.channels - next)};
-  }
-
   // What is to be read next: weights and windows of the next block of depth, a part with every
   // product; where columns are inputs, as many more of them.
   std::array<PanelFetch, 2> Next(const Task& task, const Box& box, const Columns& columns,
@@ -290,7 +289,7 @@ class Panels {
     const auto part = [&](const PanelFetch& fetch) {
       return fetch.Part(columns.first, columns.count, box.columns());
     };
-    const Channels after = After(channels);
+    const Channels after = BlockAt(channels.first + channels.count);
     if (after.count > 0 && (columns.first == 0 || layout_.window())) {
       return {part(weights_.Fetch(WeightsOf(task, after))),
               part(patches_.Fetch(task, after, copies))};
@@ -317,11 +316,6 @@ class Panels {
 PanelLayout LayoutOf(const Problem& problem, const Geometry& g, const PanelPart& part,
                      const TensorView& weight) {
   return {problem, g, part, {g, problem.padding_mode(), {}, {}, weight}};
-}
-
-// Of packed weights.
-std::size_t BytesOf(const Geometry& g, const PanelLayout& layout) {
-  return static_cast<std::size_t>(WeightPanels::Size(g, layout)) * sizeof(float);
 }
 
 std::string Refusal(const Problem& problem) {
@@ -360,7 +354,7 @@ absl::Status Compute(const Run& run) {
   for (const PanelPart& part : PanelParts(run.problem, g)) {
     const Panels& panels = parts.emplace_back(run, g, part, packed);
     tasks.push_back(tasks.back() + panels.tasks());
-    if (!packed.empty()) packed = packed.subspan(BytesOf(g, panels.layout()));
+    if (!packed.empty()) packed = packed.subspan(WeightPanels::Bytes(g, panels.layout()));
   }
   ForEachTask(tasks.back(), run.stop, [&](std::int64_t task) {
     const auto part = std::prev(std::upper_bound(tasks.begin(), tasks.end(), task));
@@ -374,7 +368,7 @@ std::int64_t PackedBytes(const Problem& problem) {
   const Geometry g = Geometry::Joined(problem);
   std::size_t bytes = 0;
   for (const PanelPart& part : PanelParts(problem, g)) {
-    bytes += BytesOf(g, LayoutOf(problem, g, part, {}));
+    bytes += WeightPanels::Bytes(g, LayoutOf(problem, g, part, {}));
   }
   return static_cast<std::int64_t>(bytes);
 }
@@ -384,7 +378,7 @@ void Pack(const Problem& problem, const TensorView& weight, std::span<std::byte>
   for (const PanelPart& part : PanelParts(problem, g)) {
     const PanelLayout layout = LayoutOf(problem, g, part, weight);
     WeightPanels(problem, g, layout, weight, {}).PackAll(reinterpret_cast<float*>(out.data()));
-    out = out.subspan(BytesOf(g, layout));
+    out = out.subspan(WeightPanels::Bytes(g, layout));
   }
 }
 

@@ -50,9 +50,12 @@ PanelFetch WeightPanels::Fetch(const Block& block) const {
   return {At(block), block.channels, g_.weight.channel, block.rows * g_.weight.filter};
 }
 
-std::int64_t WeightPanels::Size(const Geometry& g, const PanelLayout& layout) {
-  if (layout.phases().empty()) return kPanelSlack;
-  return g.groups * layout.depth_blocks() * layout.panel_depth() * g.filters + kPanelSlack;
+std::size_t WeightPanels::Bytes(const Geometry& g, const PanelLayout& layout) {
+  std::int64_t size = kPanelSlack;
+  if (!layout.phases().empty()) {
+    size += g.groups * layout.depth_blocks() * layout.panel_depth() * g.filters;
+  }
+  return static_cast<std::size_t>(size) * sizeof(float);
 }
 
 void WeightPanels::PackAll(float* out) const {

@@ -34,8 +34,8 @@ class WeightPanels {
   // What Panels is going to read for the block, or what multiplies it.
   PanelFetch Fetch(const Block& block) const;
 
-  // Elements of all panels.
-  static std::int64_t Size(const Geometry& g, const PanelLayout& layout);
+  // Bytes of all panels.
+  static std::size_t Bytes(const Geometry& g, const PanelLayout& layout);
   // Writes all panels; on the threads of the arena that the caller is in.
   void PackAll(float* out) const;
 

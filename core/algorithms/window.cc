@@ -9,8 +9,8 @@ namespace convserve {
 
 WindowAxis::WindowAxis(const Phase& phase, std::int64_t outputs) : phase_(phase) {
   const std::int64_t step = phase.input_step;
-  const std::int64_t ends[] = {FloorDivide(Coordinate(0), step),
-                               FloorDivide(Coordinate(phase.taps - 1), step)};
+  const std::int64_t ends[] = {FloorDivide(phase.Input(0, 0), step),
+                               FloorDivide(phase.Input(0, phase.taps - 1), step)};
   quotient_ = std::min(ends[0], ends[1]);
   span_ = std::max(ends[0], ends[1]) - quotient_;
   planes_ = std::min(phase.taps, step / std::gcd(step, phase.tap_step));
@@ -23,11 +23,11 @@ WindowAxis::WindowAxis(const Phase& phase, std::int64_t outputs) : phase_(phase)
 }
 
 std::int64_t WindowAxis::ElementOf(std::int64_t tap) const {
-  return apart_ ? 0 : FloorDivide(Coordinate(tap), phase_.input_step) - quotient_;
+  return apart_ ? 0 : FloorDivide(phase_.Input(0, tap), phase_.input_step) - quotient_;
 }
 
 std::int64_t WindowAxis::First(std::int64_t plane) const {
-  return Coordinate(plane) - ElementOf(plane) * phase_.input_step;
+  return phase_.Input(0, plane) - ElementOf(plane) * phase_.input_step;
 }
 
 Window::Window(const Patches& patches, Extent extent)
@@ -69,10 +69,8 @@ WindowCopy Window::Copies(Origin origin, Extent extent) const {
   }
   std::int64_t plane = 0;
   for (std::int64_t z = 0; z < phases[0].taps; ++z) {
-    const std::int64_t source_z = SourceIndex(
-        patches_.mode,
-        phases[0].first_input + z * phases[0].tap_step + origin.z * phases[0].input_step,
-        g.axes[0].input);
+    const std::int64_t source_z =
+        SourceIndex(patches_.mode, phases[0].Input(origin.z, z), g.axes[0].input);
     for (std::int64_t y = 0; y < y_.planes(); ++y) {
       for (std::int64_t row = 0; row < rows; ++row) {
         const std::int64_t source_y = SourceIndex(

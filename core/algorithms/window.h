@@ -13,7 +13,6 @@
 #define CONVSERVE_CORE_ALGORITHMS_WINDOW_H_
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -33,7 +32,6 @@ constexpr std::int64_t OddLines(std::int64_t elements) {
 // How the taps of one axis meet the window.
 class WindowAxis {
  public:
-  WindowAxis() = default;
   // For tiles of `outputs` outputs along the axis.
   WindowAxis(const Phase& phase, std::int64_t outputs);
 
@@ -47,10 +45,6 @@ class WindowAxis {
   std::int64_t First(std::int64_t plane) const;
 
  private:
-  std::int64_t Coordinate(std::int64_t tap) const {
-    return phase_.first_input + tap * phase_.tap_step;
-  }
-
   Phase phase_;
   bool apart_ = false;  // every tap has a plane; else every residue that some tap meets
   std::int64_t planes_ = 1;

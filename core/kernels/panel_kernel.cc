@@ -25,7 +25,7 @@ namespace convserve {
 namespace HWY_NAMESPACE {
 namespace {
 
-constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
+constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(D()));
 constexpr int kLine = 16;  // elements of a cache line
 
 // Fetches lines a few at a time: many at once would wait for one another, and what is multiplied
@@ -68,7 +68,6 @@ template <int kRows, int kWidth, bool kPacks>
 void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int64_t row,
                    std::int64_t column, const float* HWY_RESTRICT from, Fetching& fetching) {
   const D d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   float* HWY_RESTRICT b = p.b + column * p.depth;
   const std::int32_t* HWY_RESTRICT offset = p.packing.offsets;
   const std::int64_t ahead = p.packing.ahead;
@@ -78,7 +77,7 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
   float* HWY_RESTRICT c = p.c + row * c_stride + column;
   V sums[kRows][kWidth];
   HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
-    HWY_UNROLL(2) for (int x = 0; x < kWidth * kLanes; x += kLine) {
+    HWY_UNROLL(2) for (std::int64_t x = 0; x < kWidth * kLanes; x += kLine) {
       hwy::Prefetch(c + i * c_stride + x);
     }
   }
@@ -91,13 +90,13 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
       if constexpr (kPacks) {
         const float* HWY_RESTRICT at = from + *offset++;
         HWY_UNROLL(2)
-        for (int x = 0; x < kWidth * kLanes; x += kLine) hwy::Prefetch(at + ahead + x);
+        for (std::int64_t x = 0; x < kWidth * kLanes; x += kLine) hwy::Prefetch(at + ahead + x);
         HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
-          patch[v] = hn::LoadU(d, at + v * lanes);
-          hn::Store(patch[v], d, b + v * lanes);
+          patch[v] = hn::LoadU(d, at + v * kLanes);
+          hn::Store(patch[v], d, b + v * kLanes);
         }
       } else {
-        HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) patch[v] = hn::Load(d, b + v * lanes);
+        HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) patch[v] = hn::Load(d, b + v * kLanes);
       }
       HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
         const V weight = hn::Set(d, a[i]);
@@ -106,7 +105,7 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
         }
       }
       a += kRows;
-      b += kVectors * lanes;
+      b += kVectors * kLanes;
     }
     left -= kRunningSum;
     if (left <= 0) break;
@@ -119,7 +118,7 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
   if (bias != nullptr) bias += row;
   const auto store = [&](int i) {
     HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
-      hn::StoreU(sums[i][v], d, c + i * c_stride + v * lanes);
+      hn::StoreU(sums[i][v], d, c + i * c_stride + v * kLanes);
     }
   };
   // With short sums, questions for every row would take as long as their products.
@@ -131,7 +130,7 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
     earlier.Add(i, sums[i]);
     if (before != nullptr) {
       HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
-        sums[i][v] = hn::Add(hn::LoadU(d, before + i * before_stride + v * lanes), sums[i][v]);
+        sums[i][v] = hn::Add(hn::LoadU(d, before + i * before_stride + v * kLanes), sums[i][v]);
       }
     }
     if (bias != nullptr) {
@@ -145,7 +144,7 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
 // So few columns that they are multiplied by vectors of rows instead, of several panels at once.
 constexpr int kFewColumns = 4;
 constexpr int PanelsAtOnce(int columns) { return columns < 4 ? 4 : 2; }
-constexpr bool kRowsFitVector = kMostRows <= static_cast<int>(hn::MaxLanes(D()));
+constexpr bool kRowsFitVector = kMostRows <= kLanes;
 
 struct PanelAt {
   const float* a;
@@ -230,7 +229,7 @@ void MultiplyStrips(const PanelProduct& product) {
   }
   (std::make_integer_sequence<int, kMostRows>());
   constexpr std::size_t kPacking = 2;
-  const std::size_t width = product.columns > static_cast<std::int64_t>(hn::Lanes(D())) ? 1 : 0;
+  const std::size_t width = product.columns > kLanes ? 1 : 0;
   const float* a = product.a;
   // A share with every panel, and with every part of a sum that another one follows.
   const std::int64_t parts = CeilDivide(product.depth, kRunningSum);
@@ -260,7 +259,6 @@ PanelProduct TakeColumns(PanelProduct& product, std::int64_t columns) {
 }
 
 void Multiply(const PanelProduct& product) {
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(D()));
   PanelProduct left = product;
   const auto multiply_strips = [&](std::int64_t columns) {
     if (columns == 0) return;
@@ -270,8 +268,8 @@ void Multiply(const PanelProduct& product) {
   const std::int64_t whole = product.columns / Strip() * Strip();
   multiply_strips(whole);
   left.b += whole * product.depth;
-  if (kRowsFitVector && left.columns % lanes <= kFewColumns) {
-    const std::int64_t vectors = left.columns / lanes * lanes;
+  if (kRowsFitVector && left.columns % kLanes <= kFewColumns) {
+    const std::int64_t vectors = left.columns / kLanes * kLanes;
     multiply_strips(vectors);
     left.b += vectors;
     if (left.columns > 0) MultiplyFewColumns(left);
