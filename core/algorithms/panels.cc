@@ -258,6 +258,7 @@ class Panels {
     product.panel_depth = layout_.panel_depth();
     product.first_depth = layout_.channels() * phase.first_tap;
     product.depth = channels.count * phase.taps;
+    product.strip_depth = product.depth;
     product.rows = task.rows;
     product.columns = columns.count;
     product.c = SumsOf(index, scratch) + columns.first;

@@ -200,6 +200,7 @@ class Scatter {
       product.a = weights;
       product.panel_depth = count;
       product.depth = count;
+      product.strip_depth = product.depth;
       product.rows = tiles_.rows;
       product.b = strip;
       product.columns = columns;

@@ -10,16 +10,14 @@
 // is in proportion to sums of |x_i| |w_j| over all i and j of a tile, where the bound promised for
 // every output, c*eps * sum |x_i| |w_i|, only has the taps that it meets. The two go together when
 // no tap of a filter weighs much less than the others and no position of the input, nor a tap, has
-// most of its weight in a few channels. Weights and every image are looked at before (Even, below);
-// an image that is not so, or has an infinity, a NaN or extreme magnitudes, is computed by kGemm.
-// What is computed how depends on the image and the weights alone, so that a row of a batch has the
-// same bits as the row on its own.
+// most of its weight in a few channels. Weights and every image are looked at before
+// (core/algorithms/even.h); an image that is not so, or has an infinity, a NaN or extreme
+// magnitudes, is computed by kGemm. What is computed how depends on the image and the weights
+// alone, so that a row of a batch has the same bits as the row on its own.
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <cstring>
-#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,154 +25,101 @@
 #include "absl/status/status.h"
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/border.h"
+#include "core/algorithms/even.h"
 #include "core/algorithms/patches.h"
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/window.h"
+#include "core/algorithms/winograd_layout.h"
+#include "core/algorithms/winograd_weights.h"
 #include "core/divide.h"
 #include "core/geometry.h"
-#include "core/kernels/gemm_kernel.h"
+#include "core/kernels/panel_kernel.h"
 #include "core/kernels/winograd_kernel.h"
 #include "core/scratch.h"
 
 namespace convserve {
 namespace {
 
-// Tiles of a task at most, and transformed elements of one of the 16 that it keeps.
-constexpr std::int64_t kMaxTiles = 128;
-constexpr std::int64_t kMaxTransformed = std::int64_t{24} * 1024;
-// Sums of one of the 16 elements that a task keeps.
-constexpr std::int64_t kMaxSums = 5120;
 constexpr std::int64_t kWindowSize = std::int64_t{32} * 1024;
-constexpr std::int64_t kMaxDepth = 1024;
-static_assert((kWinogradElements * (kMaxTransformed + kMaxSums + 2 * kWinogradSlack) + kWindowSize +
-               kWinogradSlack) *
-                  std::int64_t{sizeof(float)} <=
-              kScratchBytes);
-constexpr std::int64_t kLeastRows = 64;   // filters of a task
 constexpr std::int64_t kWantedTasks = 8;  // so that several threads find work
-// Positions whose norms are added up at once.
-constexpr std::int64_t kPositions = 2048;
+// Filters of a task at least, where there are more: each task transforms its tiles.
+constexpr std::int64_t kLeastFilters = 128;
+// Elements of strips that are multiplied at once.
+constexpr std::int64_t kColumns = std::int64_t{6} * 1024;
 
-// Whether nothing stands out among elements with this sum of absolute values and of squares: as
-// many as kLeastParts equal ones make a ratio of kLeastParts.
-bool Even(float sum, float squares) {
-  constexpr float kLeastParts = 4;
-  constexpr float kLargest = 1e15F;
-  constexpr float kSmallest = 1e-15F;
-  return sum == 0 || (sum < kLargest && sum > kSmallest && sum * sum >= kLeastParts * squares);
-}
+// What a thread works in.
+struct WinogradScratch {
+  float* const window = reinterpret_cast<float*>(ThreadScratch());
+  float* const panels = window + kWindowSize + kWinogradSlack;
+  float* const kept = panels + kWinogradElements * kPanels;
 
-// Elements of all transformed weights, [filters][16][channels and planes, to a pitch].
-std::int64_t TransformedSize(const Geometry& g) {
-  return g.filters * kWinogradElements * OddLines(g.channels * g.axes[0].kernel);
-}
-
-// Returns whether all filters may be used.
-bool TransformWeights(const Geometry& g, const TensorView& weight, const std::stop_token& stop,
-                      float* out) {
-  const WinogradTable& kernels = WinogradKernels();
-  const std::int64_t depth = g.channels * g.axes[0].kernel;
-  const std::int64_t pitch = OddLines(depth);
-  std::atomic<bool> even = true;
-  ForEachTask(CeilDivide(g.filters, 8), stop, [&](std::int64_t task) {
-    for (std::int64_t m = 8 * task; m < std::min(8 * task + 8, g.filters); ++m) {
-      std::array<float, 9> sums, squares;
-      kernels.weights({.weights = weight.As<float>() + m * g.weight.filter,
-                       .count = depth,
-                       .out = out + m * kWinogradElements * pitch,
-                       .stride = pitch,
-                       .sums = sums.data(),
-                       .squares = squares.data()});
-      // No tap below an eighth of the average.
-      const float least = std::accumulate(sums.begin(), sums.end(), 0.0F) / 9 / 8;
-      for (std::size_t t = 0; t < 9; ++t) {
-        if (!(Even(sums[t], squares[t]) && sums[t] >= least)) even = false;
-      }
-    }
-  });
-  return even;
-}
-
-struct Shape3x3 {
-  explicit Shape3x3(const Geometry& g)
-      : depth(g.channels * g.axes[0].kernel),
-        tile_rows(CeilDivide(g.axes[1].output, 2)),
-        tile_columns(CeilDivide(g.axes[2].output, 2)) {
-    const std::int64_t most =
-        std::clamp<std::int64_t>((kMaxTransformed / depth - 16) / 32 * 32, 16, kMaxTiles);
-    tiles.columns = CeilDivide(tile_columns, CeilDivide(tile_columns, most));
-    tiles.rows = std::min(tile_rows, most / tiles.columns);
-    tiles.rows = CeilDivide(tile_rows, CeilDivide(tile_rows, tiles.rows));
-    pitch = OddLines(tiles.rows * tiles.columns);
-    rows = std::max<std::int64_t>(kMaxSums / pitch / 12 * 12, 12);
-  }
-
-  std::int64_t depth;
-  std::int64_t tile_rows, tile_columns;  // of the output
-  WinogradTiles tiles;                   // of a task
-  std::int64_t pitch;                    // from one channel's tiles to the next
-  std::int64_t rows;                     // filters whose sums are kept
+  static constexpr std::int64_t kPanels = OddLines(kWinogradPanels + kPanelSlack);
+  static constexpr std::int64_t kSize =
+      kWindowSize + kWinogradSlack + kWinogradElements * (kPanels + kWinogradKept) + kWinogradSlack;
 };
+static_assert(WinogradScratch::kSize * std::int64_t{sizeof(float)} <= kScratchBytes);
+
+// Elements that are transformed beforehand: of all weights, or of the tiles of as many images as
+// the layout takes at once.
+std::int64_t WorkspaceSize(const Problem& problem, const WinogradLayout& layout) {
+  if (!layout.tiles_beforehand()) return WinogradPanels::Size(layout);
+  return std::min(layout.images(), problem.batch()) * layout.tile_blocks() * layout.depth_blocks() *
+         kWinogradElements * layout.tiles_stride();
+}
 
 class Winograd {
  public:
   explicit Winograd(const Run& run)
       : run_(run),
         g_(run.problem),
-        shape_(g_),
+        layout_(g_),
         patches_{g_, run.problem.padding_mode(), FirstPhases(run.problem, g_), run.operands.input,
                  run.operands.weight},
-        window_(patches_, {2 * shape_.tiles.rows, 2 * shape_.tiles.columns}),
-        weights_(reinterpret_cast<const float*>(
-            run.packed_weight.empty() ? run.workspace.data() : run.packed_weight.data())),
-        weight_pitch_(OddLines(shape_.depth)),
+        window_(patches_, {2 * layout_.tiles().rows, 2 * layout_.tiles().columns}),
+        workspace_(reinterpret_cast<float*>(run.workspace.data())),
+        packed_(PackedWeights()),
+        panels_(g_, layout_, run.operands.weight, packed_),
         bias_(LoadBias<float>(run)) {}
 
   absl::Status Compute() {
-    std::vector<std::atomic<bool>> even(static_cast<std::size_t>(g_.batch));
-    const bool good = HaveEvenWeights();
-    if (good) FindEvenImages(even);
+    even_ = HaveEvenWeights();
     std::vector<std::int64_t> images;
+    if (even_) images = EvenImages(run_);
+    ComputeImages(images);
+    if (!even_) images.clear();
+    auto done = images.begin();
     for (std::int64_t n = 0; n < g_.batch; ++n) {
-      if (good && even[static_cast<std::size_t>(n)]) {
-        images.push_back(n);
+      if (done != images.end() && *done == n) {
+        ++done;
       } else if (absl::Status status = ComputeByGemm(n); !status.ok()) {
         return status;
       }
     }
-    ComputeImages(images);
     return StatusAfter(run_.stop);
   }
 
  private:
-  // Transforms them first, unless somebody has.
-  bool HaveEvenWeights() const {
-    if (!run_.packed_weight.empty()) return weights_[TransformedSize(g_)] != 0;
-    return TransformWeights(g_, run_.operands.weight, run_.stop,
-                            reinterpret_cast<float*>(run_.workspace.data()));
+  using Filters = WinogradPanels::Filters;
+  using Channels = WinogradPanels::Channels;
+  // A block of the tiles of an image.
+  struct Tiles {
+    std::int64_t image;
+    WinogradLayout::Block block;
+  };
+
+  // Of all weights, which this run has been given or makes beforehand; null where tasks do.
+  const float* PackedWeights() const {
+    if (!run_.packed_weight.empty()) {
+      return reinterpret_cast<const float*>(run_.packed_weight.data());
+    }
+    return layout_.tiles_beforehand() ? nullptr : workspace_;
   }
 
-  void FindEvenImages(std::vector<std::atomic<bool>>& even) const {
-    for (std::atomic<bool>& image : even) image = true;
-    const std::int64_t positions =
-        g_.axes[0].input * g_.axes[1].input * g_.axes[2].input;  // side by side
-    const std::int64_t blocks = CeilDivide(positions, kPositions);
-    ForEachTask(g_.batch * blocks, run_.stop, [&](std::int64_t task) {
-      std::array<float, kPositions> sums, squares;
-      const std::int64_t first = task % blocks * kPositions;
-      const std::int64_t count = std::min(kPositions, positions - first);
-      std::fill_n(sums.begin(), count, 0.0F);
-      std::fill_n(squares.begin(), count, 0.0F);
-      const float* x = run_.operands.input.As<float>() + task / blocks * g_.input.batch + first;
-      for (std::int64_t c = 0; c < g_.channels; ++c, x += g_.input.channel) {
-        kernels_.norms({x, sums.data(), squares.data(), count});
-      }
-      bool good = true;
-      for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-        good &= Even(sums[i], squares[i]);
-      }
-      if (!good) even[static_cast<std::size_t>(task / blocks)] = false;
-    });
+  // As far as it is known: tasks that transform weights tell later.
+  bool HaveEvenWeights() const {
+    if (packed_ == nullptr) return true;
+    if (packed_ == workspace_) return panels_.PackAll(run_.stop, workspace_);
+    return packed_[WinogradPanels::Size(layout_)] != 0;
   }
 
   absl::Status ComputeByGemm(std::int64_t n) const {
@@ -189,108 +134,206 @@ class Winograd {
                       run_.workspace, run_.stop});
   }
 
-  void ComputeImages(const std::vector<std::int64_t>& images) const {
-    const std::int64_t x_tiles = CeilDivide(shape_.tile_columns, shape_.tiles.columns);
-    const std::int64_t y_tiles = CeilDivide(shape_.tile_rows, shape_.tiles.rows);
-    const std::int64_t tiles = x_tiles * y_tiles * g_.axes[0].output;
-    const std::int64_t wanted =
-        CeilDivide(kWantedTasks, std::max<std::int64_t>(tiles * g_.batch, 1));
-    const std::int64_t rows = std::max(kLeastRows, RoundUp(CeilDivide(g_.filters, wanted), 12));
-    const std::int64_t row_blocks = CeilDivide(g_.filters, rows);
-    ForEachTask(static_cast<std::int64_t>(images.size()) * tiles * row_blocks, run_.stop,
-                [&](std::int64_t task) {
-                  const std::int64_t row = task % row_blocks * rows;
-                  const std::int64_t tile = task / row_blocks % tiles;
-                  const Window::Origin origin{tile / x_tiles / y_tiles,
-                                              tile / x_tiles % y_tiles * shape_.tiles.rows * 2,
-                                              tile % x_tiles * shape_.tiles.columns * 2};
-                  ComputeTiles(images[static_cast<std::size_t>(task / row_blocks / tiles)], origin,
-                               row, std::min(rows, g_.filters - row));
-                });
+  void ComputeImages(std::span<const std::int64_t> images) {
+    if (!layout_.tiles_beforehand()) return ComputeByTiles(images);
+    while (!images.empty() && !stopped()) {
+      const auto some =
+          images.first(std::min(images.size(), static_cast<std::size_t>(layout_.images())));
+      ComputeByFilters(some);
+      images = images.subspan(some.size());
+    }
   }
 
-  void ComputeTiles(std::int64_t n, const Window::Origin& origin, std::int64_t first_row,
-                    std::int64_t rows) const {
-    const Window::Extent extent{std::min(2 * shape_.tiles.rows, g_.axes[1].output - origin.y),
-                                std::min(2 * shape_.tiles.columns, g_.axes[2].output - origin.x)};
-    if (extent.rows <= 0 || extent.width <= 0) return;
-    const WinogradTiles tiles{CeilDivide(extent.rows, 2), CeilDivide(extent.width, 2)};
-    float* const window = reinterpret_cast<float*>(ThreadScratch());
-    float* const transformed = window + kWindowSize + kWinogradSlack;
-    float* const sums = transformed + kWinogradElements * (kMaxTransformed + kWinogradSlack);
-    const std::int64_t stride = shape_.depth * shape_.pitch + kWinogradSlack;
-    TransformInput(n, origin, extent, tiles, window, transformed, stride);
+  // A task for each block of tiles; for parts of the filters where these are few.
+  void ComputeByTiles(std::span<const std::int64_t> images) const {
+    const std::int64_t blocks = static_cast<std::int64_t>(images.size()) * layout_.tile_blocks();
+    if (blocks == 0) return;
+    const std::int64_t count =
+        std::max(CeilDivide(layout_.filter_blocks(), CeilDivide(kWantedTasks, blocks)),
+                 std::min(layout_.filter_blocks(), CeilDivide(kLeastFilters, layout_.filters())));
+    const std::int64_t parts = CeilDivide(layout_.filter_blocks(), count);
+    ForEachTask(blocks * parts, run_.stop, [&](std::int64_t task) {
+      const Tiles tiles = TilesAt(images, task / parts);
+      const std::int64_t first = task % parts * count;
+      const std::int64_t last = std::min(first + count, layout_.filter_blocks());
+      for (std::int64_t block = first; block < last; block += layout_.chunk()) {
+        ComputeChunk(tiles, FiltersAt(block, std::min(layout_.chunk(), last - block)),
+                     block == first);
+      }
+    });
+  }
 
-    std::array<std::int32_t, kMaxDepth> offsets;
-    for (std::int64_t k = 0; k < shape_.depth; ++k) {
-      offsets[static_cast<std::size_t>(k)] = static_cast<std::int32_t>(k * shape_.pitch);
+  // `first` says that the tiles have not been met before.
+  void ComputeChunk(const Tiles& tiles, const Filters& chunk, bool first) const {
+    const WinogradScratch scratch;
+    float* const transformed = scratch.kept;
+    float* const sums = transformed + kWinogradElements * layout_.tiles_stride();
+    for (std::int64_t c = 0; c < g_.channels; c += layout_.channels()) {
+      const Channels channels = ChannelsAt(c);
+      if (first || layout_.depth_blocks() > 1) TransformTiles(tiles, channels, transformed);
+      for (std::int64_t m = 0; m < chunk.count; m += layout_.filters()) {
+        if (stopped()) return;
+        const Filters filters{chunk.first + m, std::min(layout_.filters(), chunk.count - m)};
+        PanelFetch fetch;
+        if (m + filters.count < chunk.count) {
+          fetch = panels_.Fetch({filters.first + filters.count, layout_.filters()}, channels);
+        } else if (c + channels.count < g_.channels) {
+          fetch = panels_.Fetch({chunk.first, layout_.filters()}, ChannelsAt(c + channels.count));
+        }
+        Multiply(tiles, channels, filters, panels_.Packed(filters, channels), transformed,
+                 sums + m * layout_.sums_pitch(), fetch);
+      }
     }
-    const GemmSegment segment{0, tiles.rows * tiles.columns, 0};
-    for (std::int64_t i = 0; i < rows && !run_.stop.stop_requested(); i += shape_.rows) {
-      const std::int64_t height = std::min(shape_.rows, rows - i);
-      const std::int64_t sums_stride = height * shape_.pitch;
-      GemmTile<float> tile;
-      tile.rows = height;
-      tile.segments = {&segment, 1};
-      tile.c_stride = shape_.pitch;
-      tile.a_stride = kWinogradElements * weight_pitch_;
-      for (std::int64_t e = 0; e < kWinogradElements; ++e) {
-        tile.c = sums + e * sums_stride;
-        for (std::int64_t k = 0; k < shape_.depth; k += kDepthBlock) {
-          tile.depth = std::min(kDepthBlock, shape_.depth - k);
-          tile.a = weights_ + ((first_row + i) * kWinogradElements + e) * weight_pitch_ + k;
-          tile.b = transformed + e * stride;
-          tile.offsets = offsets.data() + k;
-          tile.accumulate = k > 0;
-          gemm_(tile);
+    TransformSums(tiles, chunk, sums);
+  }
+
+  // All tiles first, then a task for each block of filters.
+  void ComputeByFilters(std::span<const std::int64_t> images) {
+    const std::int64_t tile_blocks =
+        static_cast<std::int64_t>(images.size()) * layout_.tile_blocks();
+    const auto transformed = [&](std::int64_t tiles, std::int64_t channels) {
+      return workspace_ +
+             (channels * tile_blocks + tiles) * kWinogradElements * layout_.tiles_stride();
+    };
+    ForEachTask(tile_blocks * layout_.depth_blocks(), run_.stop, [&](std::int64_t task) {
+      const std::int64_t tiles = task % tile_blocks;
+      const std::int64_t channels = task / tile_blocks;
+      TransformTiles(TilesAt(images, tiles), ChannelsAt(channels * layout_.channels()),
+                     transformed(tiles, channels));
+    });
+    ForEachTask(layout_.filter_blocks(), run_.stop, [&](std::int64_t task) {
+      const WinogradScratch scratch;
+      const auto sums = [&](std::int64_t tiles) {
+        return scratch.kept + tiles * kWinogradElements * layout_.sums_stride();
+      };
+      const Filters filters = FiltersAt(task, 1);
+      WinogradPanels::Norms norms(filters);
+      for (std::int64_t k = 0; k < layout_.depth_blocks(); ++k) {
+        const Channels channels = ChannelsAt(k * layout_.channels());
+        const float* panels = panels_.Packed(filters, channels);
+        if (panels == nullptr) {
+          panels_.Transform(filters, channels, scratch.panels, norms);
+          panels = scratch.panels;
+        }
+        PanelFetch fetch;
+        if (k + 1 < layout_.depth_blocks()) {
+          fetch = panels_.Fetch(filters, ChannelsAt((k + 1) * layout_.channels()));
+        }
+        for (std::int64_t i = 0; i < tile_blocks; ++i) {
+          if (stopped()) return;
+          Multiply(TilesAt(images, i), channels, filters, panels, transformed(i, k), sums(i),
+                   fetch.Part(i, 1, tile_blocks));
         }
       }
-      float* out = reinterpret_cast<float*>(run_.output.data()) + n * g_.output.batch +
-                   (first_row + i) * g_.output.channel +
-                   OutputOffset(g_, patches_.phases, {origin.z, origin.y, origin.x});
-      for (std::int64_t m = 0; m < height; ++m, out += g_.output.channel) {
-        kernels_.output({.tiles = tiles,
-                         .sums = sums + m * shape_.pitch,
-                         .stride = sums_stride,
-                         .bias = bias_[static_cast<std::size_t>(first_row + i + m)],
-                         .out = out,
-                         .pitch = g_.output.spatial[1],
-                         .rows = extent.rows,
-                         .columns = extent.width});
+      if (packed_ == nullptr && !norms.Even()) even_ = false;
+      for (std::int64_t i = 0; i < tile_blocks; ++i) {
+        TransformSums(TilesAt(images, i), filters, sums(i));
+      }
+    });
+  }
+
+  // Block `index` of all tiles of some images.
+  Tiles TilesAt(std::span<const std::int64_t> images, std::int64_t index) const {
+    return {images[static_cast<std::size_t>(index / layout_.tile_blocks())],
+            layout_.BlockAt(index % layout_.tile_blocks())};
+  }
+
+  // Blocks [first, first + count) of the filters.
+  Filters FiltersAt(std::int64_t first, std::int64_t count) const {
+    const std::int64_t filter = first * layout_.filters();
+    return {filter, std::min(count * layout_.filters(), g_.filters - filter)};
+  }
+
+  // The block that begins with channel `first`.
+  Channels ChannelsAt(std::int64_t first) const {
+    return {first, std::min(layout_.channels(), g_.channels - first)};
+  }
+
+  // Adds the products of a block of tiles and one of weights to their sums.
+  void Multiply(const Tiles& tiles, const Channels& channels, const Filters& filters,
+                const float* panels, float* transformed, float* sums,
+                const PanelFetch& fetch) const {
+    PanelProduct product;
+    product.depth = channels.count * layout_.planes();
+    product.panel_depth = product.depth;
+    product.strip_depth = product.depth + 1;
+    product.rows = filters.count;
+    product.before_stride = layout_.sums_pitch();
+    product.c_stride = layout_.sums_pitch();
+    // Strips that stay in the L1 cache.
+    const std::int64_t columns =
+        std::max(kColumns / product.depth / kMaxStrip, std::int64_t{1}) * kMaxStrip;
+    for (std::int64_t e = 0; e < kWinogradElements; ++e) {
+      product.a = panels + e * layout_.panels_stride();
+      product.fetch[0] = fetch.Part(e, 1, kWinogradElements);
+      for (std::int64_t t = 0; t < tiles.block.tiles.count(); t += columns) {
+        product.columns = std::min(columns, tiles.block.tiles.count() - t);
+        product.b = transformed + e * layout_.tiles_stride() + t * product.strip_depth;
+        product.c = sums + e * layout_.sums_stride() + t;
+        if (channels.first > 0) product.before = product.c;
+        multiply_(product);
+        product.fetch = {};
       }
     }
   }
 
-  void TransformInput(std::int64_t n, const Window::Origin& origin, Window::Extent extent,
-                      WinogradTiles tiles, float* window, float* out, std::int64_t stride) const {
-    const WindowCopy copies = window_.Copies(origin, extent);
+  void TransformTiles(const Tiles& tiles, const Channels& channels, float* out) const {
+    float* const window = WinogradScratch().window;
+    const WindowCopy copies = window_.Copies(tiles.block.origin, tiles.block.extent);
     copies.FillPadding(window);
-    const float* input = run_.operands.input.As<float>() + n * g_.input.batch;
-    const std::int64_t planes = g_.axes[0].kernel;
-    for (std::int64_t c = 0; c < g_.channels; ++c, input += g_.input.channel) {
+    const float* input = run_.operands.input.As<float>() + tiles.image * g_.input.batch +
+                         channels.first * g_.input.channel;
+    const std::int64_t strip = PanelKernels().strip;
+    for (std::int64_t c = 0; c < channels.count; ++c, input += g_.input.channel) {
       constexpr std::int64_t kAhead = 4;
-      if (c + kAhead < g_.channels) copies.Prefetch(input + kAhead * g_.input.channel);
+      if (channels.first + c + kAhead < g_.channels) {
+        copies.Prefetch(input + kAhead * g_.input.channel);
+      }
       copies.CopyChannel(input, window);
-      for (std::int64_t z = 0; z < planes; ++z, out += shape_.pitch) {
-        kernels_.input({.tiles = tiles,
+      for (std::int64_t z = 0; z < layout_.planes(); ++z, out += strip) {
+        kernels_.input({.tiles = tiles.block.tiles,
                         .window = window + window_.Offset(0, 9 * z),
                         .pitch = window_.pitch(),
                         .out = out,
-                        .stride = stride});
+                        .element_stride = layout_.tiles_stride(),
+                        .strip_stride = (channels.count * layout_.planes() + 1) * strip});
       }
     }
   }
 
+  // Makes the outputs of some filters.
+  void TransformSums(const Tiles& tiles, const Filters& filters, const float* sums) const {
+    const auto& [shape, origin, extent] = tiles.block;
+    float* out = reinterpret_cast<float*>(run_.output.data()) + tiles.image * g_.output.batch +
+                 filters.first * g_.output.channel +
+                 OutputOffset(g_, patches_.phases, {origin.z, origin.y, origin.x});
+    for (std::int64_t m = 0; m < filters.count; ++m, out += g_.output.channel) {
+      kernels_.output({.tiles = shape,
+                       .sums = sums + m * layout_.sums_pitch(),
+                       .stride = layout_.sums_stride(),
+                       .bias = bias_[static_cast<std::size_t>(filters.first + m)],
+                       .out = out,
+                       .pitch = g_.output.spatial[1],
+                       .rows = extent.rows,
+                       .columns = extent.width});
+    }
+  }
+
+  bool stopped() const { return run_.stop.stop_requested() || !even_; }
+
   const Run& run_;
   const Geometry g_;
-  const Shape3x3 shape_;
+  const WinogradLayout layout_;
   const Patches patches_;
   const Window window_;
-  const float* const weights_;  // transformed
-  const std::int64_t weight_pitch_;
+  float* const workspace_;
+  const float* const packed_;
+  const WinogradPanels panels_;
   const std::vector<float> bias_;
-  const GemmKernel<float> gemm_ = GetGemmKernel<float>();
+  // Whether all filters that were looked at may be used.
+  std::atomic<bool> even_ = true;
   const WinogradTable& kernels_ = WinogradKernels();
+  void (*const multiply_)(const PanelProduct&) = PanelKernels().multiply;
 };
 
 std::string Refusal(const Problem& problem) {
@@ -310,42 +353,42 @@ std::string Refusal(const Problem& problem) {
     return "weights in another order or trimmed";
   }
   constexpr std::int64_t kLeastDepth = 16;
-  if (g.filters < kLeastDepth || g.channels < kLeastDepth ||
-      g.axes[0].kernel > kMaxDepth / g.channels) {
-    return "too few or too many channels";
-  }
-  // Cycles for one filter and channel: the kernel makes 16 products in one, either way; and what
-  // the transforms of weights, inputs and outputs cost. Of one image, so that the choice, and with
-  // it the bits, are the same in a batch.
-  const Shape3x3 shape(g);
-  const auto planes = static_cast<double>(g.axes[0].output);
-  const auto outputs = planes * static_cast<double>(g.axes[1].output * g.axes[2].output);
-  const auto tiles = planes * static_cast<double>(shape.tile_rows * shape.tile_columns);
-  const double transforms =
-      tiles * (6 / static_cast<double>(g.filters) + 8 / static_cast<double>(shape.depth)) + 18;
-  if (tiles + transforms > 0.8 * 9 * outputs / 16) return "too few outputs";
-  const Window window(patches, {2 * shape.tiles.rows, 2 * shape.tiles.columns});
+  constexpr std::int64_t kMostPlanes = 128;
+  if (g.filters < kLeastDepth || g.channels < kLeastDepth) return "too few channels";
+  if (g.axes[0].kernel > kMostPlanes) return "too many planes";
+  // Of one image, so that the choice, and with it the bits, are the same in a batch.
+  const WinogradLayout layout(g);
+  double outputs = 1;
+  for (const Axis& axis : g.axes) outputs *= static_cast<double>(axis.output);
+  // What other algorithms take: cycles of 16 products each, of which they lose some, and to pack
+  // the nine weights.
+  const double others = 9 * outputs / 16 / 0.85 + 9;
+  if (layout.cost() >= 0.85 * others) return "too few outputs";
+  const Window window(patches, {2 * layout.tiles().rows, 2 * layout.tiles().columns});
   if (window.channel_size() > kWindowSize) return "planes too far apart";
   return "";
 }
 
-// The transformed weights: 16/9 of them, which is more than a tenth of all where there are many
-// channels; they serve every tile.
+// The smaller of transformed weights, 16/9 of them, and transformed tiles, 4 times an image: more
+// than a tenth of all where both are large, but every task needs it.
 std::int64_t WorkspaceBytes(const Problem& problem) {
-  return TransformedSize(Geometry(problem)) * std::int64_t{sizeof(float)};
+  return WorkspaceSize(problem, WinogradLayout(Geometry(problem))) * std::int64_t{sizeof(float)};
 }
 
 absl::Status Compute(const Run& run) { return Winograd(run).Compute(); }
 
 // The transformed weights, then whether they may be used.
 std::int64_t PackedBytes(const Problem& problem) {
-  return WorkspaceBytes(problem) + std::int64_t{sizeof(float)};
+  const WinogradLayout layout{Geometry(problem)};
+  return (WinogradPanels::Size(layout) + 1) * std::int64_t{sizeof(float)};
 }
 
 void Pack(const Problem& problem, const TensorView& weight, std::span<std::byte> out) {
   const Geometry g(problem);
+  const WinogradLayout layout(g);
   auto* const transformed = reinterpret_cast<float*>(out.data());
-  transformed[TransformedSize(g)] = TransformWeights(g, weight, {}, transformed) ? 1 : 0;
+  const bool even = WinogradPanels(g, layout, weight, nullptr).PackAll({}, transformed);
+  transformed[WinogradPanels::Size(layout)] = even ? 1 : 0;
 }
 
 }  // namespace

@@ -24,25 +24,6 @@ namespace HWY_NAMESPACE {
 namespace {
 
 #if HWY_TARGET != HWY_SCALAR
-// Four rows of as many elements as a vector has, eight at most: their columns, `count` of them, to
-// to[0], to[step], to[2*step] and so on.
-template <class DRow>
-HWY_INLINE void TransposeRows(DRow d, const float* HWY_RESTRICT from, std::int64_t row_stride,
-                              std::int64_t step, float* HWY_RESTRICT to) {
-  hn::Vec<DRow> columns[4];
-  Transpose4(
-      d, [&](int i) { return from + i * row_stride; }, columns);
-  HWY_UNROLL(4) for (int i = 0; i < 4; ++i) {
-    if constexpr (hn::MaxLanes(d) == 4) {
-      hn::StoreU(columns[i], d, to + i * step);
-    } else {
-      const hn::Half<DRow> half;
-      hn::StoreU(hn::LowerHalf(half, columns[i]), half, to + i * step);
-      hn::StoreU(hn::UpperHalf(half, columns[i]), half, to + (4 + i) * step);
-    }
-  }
-}
-
 // A panel whose rows' elements lie side by side, in the order of the depth.
 template <int kHeight>
 void PackInOrder(const float* HWY_RESTRICT from, std::int64_t row_stride, std::int64_t count,

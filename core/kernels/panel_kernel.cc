@@ -68,7 +68,7 @@ template <int kRows, int kWidth, bool kPacks>
 void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int64_t row,
                    std::int64_t column, const float* HWY_RESTRICT from, Fetching& fetching) {
   const D d;
-  float* HWY_RESTRICT b = p.b + column * p.depth;
+  float* HWY_RESTRICT b = p.b + column * p.strip_depth;
   const std::int32_t* HWY_RESTRICT offset = p.packing.offsets;
   const std::int64_t ahead = p.packing.ahead;
   // Copied: a store could change what `p` holds, for all the compiler knows.
@@ -267,7 +267,7 @@ void Multiply(const PanelProduct& product) {
   };
   const std::int64_t whole = product.columns / Strip() * Strip();
   multiply_strips(whole);
-  left.b += whole * product.depth;
+  left.b += whole * product.strip_depth;
   if (kRowsFitVector && left.columns % kLanes <= kFewColumns) {
     const std::int64_t vectors = left.columns / kLanes * kLanes;
     multiply_strips(vectors);

@@ -51,6 +51,7 @@ struct PanelProduct {
   std::int64_t depth = 0;
   std::int64_t rows = 0;
   float* b = nullptr;             // aligned; strip after strip
+  std::int64_t strip_depth = 0;   // rows from one strip to the next
   std::int64_t columns = 0;       // of all strips; whole vectors of C are written
   const float* before = nullptr;  // or null
   std::int64_t before_stride = 0;

@@ -14,7 +14,8 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 // clang-format off
-#include "core/kernels/simd-inl.h"  // comes last: compiled once for every target
+#include "core/kernels/panels-inl.h"  // come last: compiled once for every target
+#include "core/kernels/simd-inl.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
@@ -22,10 +23,17 @@ namespace convserve {
 namespace HWY_NAMESPACE {
 namespace {
 
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
+// Calls body(d) with the narrowest vectors that hold a row of so many tiles, or the widest there
+// are.
+template <typename Body>
+HWY_INLINE void WithVectorsOf(std::int64_t columns, Body body) {
+  if (columns <= 4) return body(hn::CappedTag<float, 4>());
+  if (columns <= 8) return body(hn::CappedTag<float, 8>());
+  body(D());
+}
 
 // One row or column of B^T d.
+template <class V>
 HWY_INLINE void TransformInput(V d0, V d1, V d2, V d3, V (&out)[4]) {
   out[0] = hn::Sub(d0, d2);
   out[1] = hn::Add(d1, d2);
@@ -33,30 +41,48 @@ HWY_INLINE void TransformInput(V d0, V d1, V d2, V d3, V (&out)[4]) {
   out[3] = hn::Sub(d1, d3);
 }
 
-void Input(const WinogradInput& input) {
-  const D d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  for (std::int64_t i = 0; i < input.tiles.rows; ++i) {
-    for (std::int64_t j = 0; j < input.tiles.columns; j += lanes) {
-      // rows[y][x]: B^T along x, for as many tiles as a vector has lanes.
-      V rows[4][4];
-      const float* from = input.window + 2 * i * input.pitch + 2 * j;
-      HWY_UNROLL(4) for (int y = 0; y < 4; ++y, from += input.pitch) {
-        V d0, d1, d2, d3;
-        hn::LoadInterleaved2(d, from, d0, d1);
-        hn::LoadInterleaved2(d, from + 2, d2, d3);
-        TransformInput(d0, d1, d2, d3, rows[y]);
-      }
-      float* out = input.out + i * input.tiles.columns + j;
-      HWY_UNROLL(4) for (int x = 0; x < 4; ++x) {
-        V column[4];
-        TransformInput(rows[0][x], rows[1][x], rows[2][x], rows[3][x], column);
-        HWY_UNROLL(4) for (int y = 0; y < 4; ++y) {
-          hn::StoreU(column[y], d, out + (4 * y + x) * input.stride);
-        }
-      }
+// As many tiles as a vector has lanes, of which the first begins at `from`; element e goes to
+// out[e*element_stride].
+template <class DTiles>
+HWY_INLINE void TransformTiles(DTiles d, const float* HWY_RESTRICT from, std::int64_t pitch,
+                               float* HWY_RESTRICT out, std::int64_t element_stride) {
+  using V = hn::Vec<DTiles>;
+  V rows[4][4];  // B^T along x
+  HWY_UNROLL(4) for (int y = 0; y < 4; ++y, from += pitch) {
+    V d0, d1, d2, d3;
+    hn::LoadInterleaved2(d, from, d0, d1);
+    hn::LoadInterleaved2(d, from + 2, d2, d3);
+    TransformInput(d0, d1, d2, d3, rows[y]);
+  }
+  HWY_UNROLL(4) for (int x = 0; x < 4; ++x) {
+    V column[4];
+    TransformInput(rows[0][x], rows[1][x], rows[2][x], rows[3][x], column);
+    HWY_UNROLL(4) for (int y = 0; y < 4; ++y) {
+      hn::StoreU(column[y], d, out + (4 * y + x) * element_stride);
     }
   }
+}
+
+void Input(const WinogradInput& input) {
+  const std::int64_t strip = Strip();
+  WithVectorsOf(input.tiles.columns, [&](auto d) {
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    std::int64_t tile = 0;
+    for (std::int64_t i = 0; i < input.tiles.rows; ++i) {
+      const float* from = input.window + 2 * i * input.pitch;
+      // A row of tiles, strip by strip. What a vector writes past them is written over: by the
+      // tiles that follow, or those of the next channel.
+      for (const std::int64_t end = tile + input.tiles.columns; tile < end;) {
+        float* to = input.out + tile / strip * input.strip_stride + tile % strip;
+        const std::int64_t count = std::min(end - tile, strip - tile % strip);
+        for (std::int64_t j = 0; j < count; j += lanes) {
+          TransformTiles(d, from + 2 * j, input.pitch, to + j, input.element_stride);
+        }
+        tile += count;
+        from += 2 * count;
+      }
+    }
+  });
 }
 
 // One row or column of G g.
@@ -69,87 +95,129 @@ HWY_INLINE void TransformWeights(V g0, V g1, V g2, V (&out)[4]) {
   out[3] = g2;
 }
 
-// Channels whose taps are brought side by side at a time.
-constexpr std::int64_t kChannelsAtOnce = 64;
-struct WeightTaps {
-  HWY_ALIGN float taps[9][kChannelsAtOnce];
+// The taps of a few channels of a panel's filters, a filter in each lane.
+class PanelTaps {
+ public:
+  static constexpr std::int64_t kChannels = 8;
 
-  // Takes so many channels from `from` on, and zeros after them.
-  void Fill(const float* HWY_RESTRICT from, std::int64_t count) {
-    std::int64_t c = 0;
+  // Takes channels [0, count) of `height` filters.
+  void Fill(const float* HWY_RESTRICT from, std::int64_t filter_stride, std::int64_t height,
+            std::int64_t count) {
+    std::int64_t t = 0;
 #if HWY_TARGET != HWY_SCALAR
-    const hn::FixedTag<float, 4> d;
-    for (; c + 4 <= count; c += 4) {
-      for (const std::int64_t tap : {0, 4, 5}) {  // the last four overlap those before
-        hn::Vec<decltype(d)> columns[4];
-        Transpose4(
-            d, [&](int i) { return from + 9 * (c + i) + tap; }, columns);
-        HWY_UNROLL(4) for (int i = 0; i < 4; ++i) hn::StoreU(columns[i], d, taps[tap + i] + c);
+    const hn::CappedTag<float, 8> d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    for (; height >= 4 && t + lanes <= 9 * count; t += lanes) {
+      for (std::int64_t i = 0; i < height; i += 4) {
+        const std::int64_t row =
+            std::min(i, height - 4);  // the last four may be some of those before
+        TransposeRows(d, from + row * filter_stride + t, filter_stride, kPitch, taps_[t] + row);
       }
     }
 #endif
-    for (; c < count; ++c) {
-      for (std::int64_t t = 0; t < 9; ++t) taps[t][c] = from[9 * c + t];
-    }
-    for (; c < kChannelsAtOnce; ++c) {
-      for (auto& tap : taps) tap[c] = 0;
+    for (; t < 9 * count; ++t) {
+      for (std::int64_t i = 0; i < height; ++i) taps_[t][i] = from[i * filter_stride + t];
     }
   }
+
+  // Tap t of channel c, of the filters from `row` on.
+  HWY_INLINE V Tap(std::int64_t c, int t, std::int64_t row) const {
+    return hn::Load(D(), taps_[9 * c + t] + row);
+  }
+
+  // A row has room for every vector of a panel.
+  static constexpr std::int64_t kPitch = 16;
+  static_assert(kMostRows <= kPitch);
+
+ private:
+  HWY_ALIGN float taps_[9 * kChannels][kPitch] = {};
 };
 
-void Weights(const WinogradWeights& weights) {
-  const D d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  WeightTaps some;
-  // Added up in 16 parts, whatever the lanes there are, so that the bits are always the same.
-  constexpr std::int64_t kParts = 16;
-  HWY_ALIGN float sums[9][kParts] = {};
-  HWY_ALIGN float squares[9][kParts] = {};
-  for (std::int64_t k = 0; k < weights.count; k += lanes) {
-    const std::int64_t at = k % kChannelsAtOnce;
-    if (at == 0) {
-      some.Fill(weights.weights + 9 * k, std::min(kChannelsAtOnce, weights.count - k));
-    }
-    HWY_UNROLL(9) for (std::size_t t = 0; t < 9; ++t) {
-      const V g = hn::Load(d, some.taps[t] + at);
-      float* sum = sums[t] + k % kParts;
-      float* square = squares[t] + k % kParts;
-      hn::Store(hn::Add(hn::Load(d, sum), hn::Abs(g)), d, sum);
-      hn::Store(MulAdd(d, g, g, hn::Load(d, square)), d, square);
-    }
-    // columns[y][x]: G along y.
-    V columns[4][3];
-    HWY_UNROLL(3) for (std::size_t x = 0; x < 3; ++x) {
-      const V g0 = hn::Load(d, some.taps[x] + at);
-      const V g1 = hn::Load(d, some.taps[3 + x] + at);
-      const V g2 = hn::Load(d, some.taps[6 + x] + at);
-      V column[4];
-      TransformWeights(g0, g1, g2, column);
-      HWY_UNROLL(4) for (int y = 0; y < 4; ++y) columns[y][x] = column[y];
-    }
-    const std::int64_t count = std::min(lanes, weights.count - k);
-    HWY_UNROLL(4) for (int y = 0; y < 4; ++y) {
-      V row[4];
-      TransformWeights(columns[y][0], columns[y][1], columns[y][2], row);
-      HWY_UNROLL(4) for (int x = 0; x < 4; ++x) {
-        StoreFirst(d, row[x], count, weights.out + (4 * y + x) * weights.stride + k);
+// Sums of the taps of a panel's filters.
+struct PanelNorms {
+  // Adds channels [0, count).
+  void Add(const PanelTaps& taps, std::int64_t height, std::int64_t count) {
+    const D d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    for (std::int64_t row = 0; row < height; row += lanes) {
+      for (int t = 0; t < 9; ++t) {
+        V sum = hn::Load(d, sums[t] + row);
+        V square = hn::Load(d, squares[t] + row);
+        for (std::int64_t c = 0; c < count; ++c) {
+          const V g = taps.Tap(c, t, row);
+          sum = hn::Add(sum, hn::Abs(g));
+          square = MulAdd(d, g, g, square);
+        }
+        hn::Store(sum, d, sums[t] + row);
+        hn::Store(square, d, squares[t] + row);
       }
     }
   }
-  for (std::size_t t = 0; t < 9; ++t) {
-    weights.sums[t] = std::accumulate(sums[t], sums[t] + kParts, 0.0F);
-    weights.squares[t] = std::accumulate(squares[t], squares[t] + kParts, 0.0F);
+
+  HWY_ALIGN float sums[9][PanelTaps::kPitch] = {};
+  HWY_ALIGN float squares[9][PanelTaps::kPitch] = {};
+};
+
+// Channels [0, count) of a panel; element e goes to out[e*element_stride].
+HWY_INLINE void TransformPanel(const PanelTaps& taps, std::int64_t height, std::int64_t count,
+                               float* HWY_RESTRICT out, std::int64_t element_stride) {
+  const D d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t c = 0; c < count; ++c, out += height) {
+    for (std::int64_t row = 0; row < height; row += lanes) {
+      // columns[y][x]: G along y.
+      V columns[4][3];
+      HWY_UNROLL(3) for (int x = 0; x < 3; ++x) {
+        V column[4];
+        TransformWeights(taps.Tap(c, x, row), taps.Tap(c, 3 + x, row), taps.Tap(c, 6 + x, row),
+                         column);
+        HWY_UNROLL(4) for (int y = 0; y < 4; ++y) columns[y][x] = column[y];
+      }
+      float* HWY_RESTRICT to = out + row;
+      HWY_UNROLL(4) for (int y = 0; y < 4; ++y) {
+        V transformed[4];
+        TransformWeights(columns[y][0], columns[y][1], columns[y][2], transformed);
+        // Lanes past the height are written over by what follows.
+        HWY_UNROLL(4) for (int x = 0; x < 4; ++x, to += element_stride) {
+          hn::StoreU(transformed[x], d, to);
+        }
+      }
+    }
   }
 }
 
+void Weights(const WinogradWeights& weights) {
+  PanelTaps taps;
+  float* panel = weights.out;
+  ForEachPanel(weights.filters, [&](std::int64_t first, std::int64_t height) {
+    PanelNorms norms;
+    for (std::int64_t k = 0; k < weights.count; k += PanelTaps::kChannels) {
+      const std::int64_t count = std::min(PanelTaps::kChannels, weights.count - k);
+      taps.Fill(weights.weights + first * weights.filter_stride + 9 * k, weights.filter_stride,
+                height, count);
+      norms.Add(taps, height, count);
+      TransformPanel(taps, height, count, panel + k * height, weights.element_stride);
+    }
+    for (std::int64_t t = 0; t < 9; ++t) {
+      for (std::int64_t i = 0; i < height; ++i) {
+        weights.sums[t * weights.norm_stride + first + i] += norms.sums[t][i];
+        weights.squares[t * weights.norm_stride + first + i] += norms.squares[t][i];
+      }
+    }
+    panel += height * weights.count;
+  });
+}
+
 // One row or column of A^T s.
+template <class V>
 HWY_INLINE void TransformOutput(V s0, V s1, V s2, V s3, V& y0, V& y1) {
   y0 = hn::Add(hn::Add(s0, s1), s2);
   y1 = hn::Sub(hn::Sub(s1, s2), s3);
 }
 
-void Output(const WinogradOutput& output) {
-  const D d;
+template <class DTiles>
+void TransformSums(DTiles d, const WinogradOutput& output) {
+  using V = hn::Vec<DTiles>;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const V bias = hn::Set(d, output.bias);
   for (std::int64_t i = 0; i < output.tiles.rows; ++i) {
@@ -171,13 +239,17 @@ void Output(const WinogradOutput& output) {
         if (count == 2 * lanes) {
           hn::StoreInterleaved2(even, odd, d, out);
         } else {
-          HWY_ALIGN float row[2 * hn::MaxLanes(D())];
+          HWY_ALIGN float row[2 * hn::MaxLanes(d)];
           hn::StoreInterleaved2(even, odd, d, row);
-          CopyFew<2 * hn::MaxLanes(D())>(row, count, out);
+          CopyFew<2 * hn::MaxLanes(d)>(row, count, out);
         }
       }
     }
   }
+}
+
+void Output(const WinogradOutput& output) {
+  WithVectorsOf(output.tiles.columns, [&](auto d) { TransformSums(d, output); });
 }
 
 void Norms(const WinogradNorms& norms) {

@@ -21,6 +21,8 @@ namespace convserve {
 
 // Elements of a transformed tile.
 inline constexpr std::int64_t kWinogradElements = 16;
+// Tiles that are transformed at once, at most.
+inline constexpr std::int64_t kMaxWinogradTiles = 128;
 // Elements that a vector may read or write past the last one that it is asked for.
 inline constexpr std::int64_t kWinogradSlack = 32;
 
@@ -29,26 +31,37 @@ inline constexpr std::int64_t kWinogradSlack = 32;
 struct WinogradTiles {
   std::int64_t rows = 0;
   std::int64_t columns = 0;
+
+  std::int64_t count() const { return rows * columns; }
 };
 
-// out[e*stride + tile] = element e of B^T d B, for every tile of one channel.
+// B^T d B for every tile of one channel, in strips of a product (core/kernels/panel_kernel.h) for
+// each element: element e of tile t is
+//   out[e*element_stride + t / strip * strip_stride + t % strip].
 struct WinogradInput {
   WinogradTiles tiles;
   const float* window = nullptr;
   std::int64_t pitch = 0;
-  float* out = nullptr;  // kWinogradSlack more are written in each of the 16
-  std::int64_t stride = 0;
+  float* out = nullptr;  // vectors may reach into the row of a strip after this one
+  std::int64_t element_stride = 0;
+  std::int64_t strip_stride = 0;
 };
 
-// out[e*stride + k] = element e of G g G^T for g = weights[9k, 9k + 9), k < count.
+// G g G^T for channels [0, count) of some filters, where filter i and channel k have the taps
+// g = weights[i*filter_stride + 9k, ... + 9): in panels of a product for each element,
+// `element_stride` apart.
 struct WinogradWeights {
   const float* weights = nullptr;
+  std::int64_t filters = 0;
+  std::int64_t filter_stride = 0;
   std::int64_t count = 0;
-  float* out = nullptr;
-  std::int64_t stride = 0;
-  // For each of the nine taps, the sums of |g[t]| and of g[t]^2 over all k; written.
+  float* out = nullptr;  // kWinogradSlack more are written after the panels of each of the 16
+  std::int64_t element_stride = 0;
+  // For tap t of filter i, the sums of |g[t]| and of g[t]^2 over all k are added to those at
+  // [t*norm_stride + i].
   float* sums = nullptr;
   float* squares = nullptr;
+  std::int64_t norm_stride = 0;
 };
 
 // Outputs [0, rows) x [0, columns) of A^T s A + bias, with s[e] = sums[e*stride + tile].
