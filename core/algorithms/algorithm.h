@@ -35,6 +35,12 @@ inline bool IsFloat32(const Problem& problem) {
          problem.weight_type() == DataType::kFloat32 && problem.output_type() == DataType::kFloat32;
 }
 
+// Whether the output is so large that it has left the caches before anyone reads it: it is written
+// past them then, so that no line of it is fetched to be written over.
+inline bool LeavesCaches(const Problem& problem) {
+  return problem.output_bytes() > std::int64_t{4} << 20;
+}
+
 struct Algorithm {
   std::string_view name;
   // Why this algorithm cannot or should not compute the problem; empty when it can.

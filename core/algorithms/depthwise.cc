@@ -23,8 +23,6 @@ namespace {
 constexpr std::int64_t kTaskOutputs = std::int64_t{64} * 1024;
 // Rows of a task are a multiple of this, which the kernel computes at once.
 constexpr std::int64_t kRowStep = 3;
-// Outputs of so many bytes have left the caches before anyone reads them.
-constexpr std::int64_t kBeyondCaches = std::int64_t{8} << 20;
 
 std::string Refusal(const Problem& problem) {
   const Geometry g(problem);
@@ -63,7 +61,7 @@ absl::Status Compute(const Run& run) {
   const std::int64_t at_once =
       std::clamp<std::int64_t>(kTaskOutputs / (rows * x.output), 1, bands == 1 ? g.groups : 1);
   const std::int64_t blocks = CeilDivide(g.groups, at_once);
-  const bool past_caches = run.problem.output_bytes() > kBeyondCaches;
+  const bool past_caches = LeavesCaches(run.problem);
   const float* const weights = run.operands.weight.As<float>();
   ForEachTask(g.batch * blocks * bands, run.stop, [&](std::int64_t task) {
     const std::int64_t row = task % bands * rows;

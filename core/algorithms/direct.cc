@@ -293,6 +293,7 @@ class Direct {
     tile.weights =
         phase.weights + group * phase.group_stride + channels.first * phase.patches.taps();
     tile.accumulate = channels.first > 0;
+    tile.past_caches = LeavesCaches(run_.problem);
     tile.c += group * g_.output.group;
     const bool last = channels.first + channels.count == g_.channels;
     for (std::int64_t m = 0; m < g_.filters; ++m) {

@@ -5,6 +5,7 @@
 
 #include "core/algorithms/border.h"
 #include "core/algorithms/copy_row.h"
+#include "hwy/cache_control.h"
 
 namespace convserve {
 
@@ -78,6 +79,7 @@ void PanelOutput::StoreInterleaved(const PanelLayout::Task& task, std::size_t fi
       std::min(g_.axes[2].output - rows.origin[2], task.box.extent[2] * step);
   const std::int64_t whole = outputs / step;
 
+  const bool past_caches = LeavesCaches(run_.problem);
   std::vector<float> filling(static_cast<std::size_t>(task.box.extent[2] + kPanelSlack));
   std::vector<const float*> from(static_cast<std::size_t>(step), filling.data());
   for (std::int64_t i = 0; i < task.rows; ++i) {
@@ -92,12 +94,13 @@ void PanelOutput::StoreInterleaved(const PanelLayout::Task& task, std::size_t fi
             totals[p] + i * layout_.pitch() + row * task.box.Cut(phases).extent[2];
       }
       float* const to = At(task, row_phase, rows, row) + i * g_.output.channel;
-      packing_.interleave({from, whole, to});
+      packing_.interleave({from, whole, to, past_caches});
       for (std::int64_t p = 0; p < outputs % step; ++p) {
         to[whole * step + p] = from[static_cast<std::size_t>(p)][whole];
       }
     }
   }
+  if (past_caches) hwy::FlushStream();
 }
 
 }  // namespace convserve

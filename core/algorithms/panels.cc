@@ -270,6 +270,7 @@ class Panels {
       if (output_.TakesStrips(phase, box, columns.first, columns.count)) {
         product.c = output_.At(task, phase, box, columns.first);
         product.c_stride = g_.output.channel;
+        product.past_caches = LeavesCaches(run_.problem);
       }
     }
     kernels_.multiply(product);

@@ -69,6 +69,7 @@ class Totals {
            bool last) const {
     if constexpr (kInOutput) {
       if (last) tile.bias = BiasToAdd(task.group, task.first_row + row);
+      tile.past_caches = last && !tile.accumulate && LeavesCaches(run_.problem);
       tile.c = OutputOf(task) + row * g_.output.channel;
       tile.c_stride = g_.output.channel;
       tile.c_step = Step(columns);

@@ -27,7 +27,7 @@ struct DepthwisePlanes {
   std::int64_t left = 0;
   const float* weights = nullptr;
   const float* bias = nullptr;
-  bool past_caches = false;  // outputs will not be read soon
+  bool past_caches = false;  // has outputs written past the caches
 };
 
 // Compiled once for each instruction set.

@@ -11,6 +11,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/direct_kernel.cc"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 // clang-format off
@@ -155,10 +156,16 @@ class DirectBlock {
       return;
     }
     const V bias = hn::Set(d, tile_.bias);
+    const bool past_caches = tile_.past_caches && count >= kVectors * lanes &&
+                             FillsLines(c, tile_.c_pitch, kVectors * sizeof(V));
     HWY_UNROLL(4) for (int r = 0; r < kRows; ++r, c += tile_.c_pitch) {
       HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
         const V sum = hn::Add(sums_[r][v], bias);
-        StoreFirst(d, sum, std::min(count - v * lanes, lanes), c + v * lanes);
+        if (past_caches) {
+          hn::Stream(sum, d, c + v * lanes);
+        } else {
+          StoreFirst(d, sum, std::min(count - v * lanes, lanes), c + v * lanes);
+        }
       }
     }
   }
@@ -236,6 +243,7 @@ void RunDirect(const DirectTile<T>& tile) {
   ForEachPart(tile.rows, most, [&](std::int64_t row, std::int64_t rows) {
     kRunRows[static_cast<std::size_t>(rows - 1)](tile, row);
   });
+  if (tile.past_caches) hwy::FlushStream();
 }
 
 const DirectTable* Direct();  // exported below

@@ -37,6 +37,7 @@ struct DirectTile {
   std::int64_t rows = 0;
   std::int64_t columns = 0;
   bool accumulate = false;
+  bool past_caches = false;  // has whole lines of C written past the caches
 
   // Whether output row y meets with tap row i what row y + 1 meets with tap row i - 1: then a row
   // of the window is read once for several rows of outputs.

@@ -73,7 +73,8 @@ class Block {
     const std::int64_t c_stride = tile.c_stride;
     T* HWY_RESTRICT c =
         tile.c + place.row * c_stride + segment.offset + (place.column - segment.first);
-    if (whole) {
+    const bool past_caches = tile.past_caches && FillsLines(c, c_stride, kVectors * sizeof(V));
+    if (whole && !past_caches) {
       HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) hwy::Prefetch(c + i * c_stride);
     }
     V sums[kRows][kVectors];
@@ -132,7 +133,9 @@ class Block {
         const V added = hn::Set(d, bias[place.row + i]);
         HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) sums[i][v] = hn::Add(sums[i][v], added);
       }
-      HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) hn::StoreU(sums[i][v], d, c + v * lanes);
+      HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
+        StoreWhole(sums[i][v], d, c + v * lanes, past_caches);
+      }
     }
     return true;
   }
@@ -234,8 +237,9 @@ void RunTile(const GemmTile<T>& tile) {
     const std::int64_t vectors = std::min(most, CeilDivide(end - place.column, lanes));
     kColumns[static_cast<std::size_t>(vectors - 1)](tile, place);
     place.column += vectors * lanes;
-    if (place.column >= end) return;
+    if (place.column >= end) break;
   }
+  if (tile.past_caches) hwy::FlushStream();
 }
 
 const KernelTable* Table();  // exported below

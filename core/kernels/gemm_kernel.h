@@ -36,7 +36,8 @@ struct GemmTile {
   std::int64_t c_stride = 0;  // from one row to the next
   std::int64_t c_step = 1;    // from one column to the next
   bool accumulate = false;
-  const T* bias = nullptr;  // [rows], or null
+  const T* bias = nullptr;   // [rows], or null
+  bool past_caches = false;  // has whole lines of C written past the caches
 };
 
 // Columns that a vector may reach past the last one.

@@ -169,15 +169,21 @@ void Interleave(const Interleaved& row) {
   float* HWY_RESTRICT to = row.to;
   std::int64_t x = 0;
   const auto load = [&](int part) { return hn::LoadU(d, from[part] + x); };
+  const bool past_caches = row.past_caches && FillsLines(to, 0, 0);
+  HWY_ALIGN float lines[4 * hn::MaxLanes(D())];
   for (; parts <= 4 && x + lanes <= row.count; x += lanes) {
+    float* HWY_RESTRICT at = past_caches ? lines : to + parts * x;
     if (parts == 1) {
-      hn::StoreU(load(0), d, to + x);
+      hn::StoreU(load(0), d, at);
     } else if (parts == 2) {
-      hn::StoreInterleaved2(load(0), load(1), d, to + 2 * x);
+      hn::StoreInterleaved2(load(0), load(1), d, at);
     } else if (parts == 3) {
-      hn::StoreInterleaved3(load(0), load(1), load(2), d, to + 3 * x);
+      hn::StoreInterleaved3(load(0), load(1), load(2), d, at);
     } else {
-      hn::StoreInterleaved4(load(0), load(1), load(2), load(3), d, to + 4 * x);
+      hn::StoreInterleaved4(load(0), load(1), load(2), load(3), d, at);
+    }
+    for (std::int64_t p = 0; past_caches && p < parts; ++p) {
+      hn::Stream(hn::Load(d, lines + p * lanes), d, to + parts * x + p * lanes);
     }
   }
   for (; x < row.count; ++x) {

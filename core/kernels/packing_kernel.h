@@ -43,11 +43,12 @@ struct StripPatches {
   float* out = nullptr;
 };
 
-// to[x*parts + p] = from[p][x] for x < count.
+// to[x*parts + p] = from[p][x] for x < count. What goes past the caches is for the caller to flush.
 struct Interleaved {
   std::span<const float* const> from;
   std::int64_t count = 0;
   float* to = nullptr;
+  bool past_caches = false;  // has whole lines written past the caches
 };
 
 // Compiled once for each instruction set.

@@ -76,9 +76,12 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
   const std::int64_t before_stride = p.before_stride;
   float* HWY_RESTRICT c = p.c + row * c_stride + column;
   V sums[kRows][kWidth];
-  HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
-    HWY_UNROLL(2) for (std::int64_t x = 0; x < kWidth * kLanes; x += kLine) {
-      hwy::Prefetch(c + i * c_stride + x);
+  const bool past_caches = p.past_caches && FillsLines(c, c_stride, kWidth * sizeof(V));
+  if (!past_caches) {
+    HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
+      HWY_UNROLL(2) for (std::int64_t x = 0; x < kWidth * kLanes; x += kLine) {
+        hwy::Prefetch(c + i * c_stride + x);
+      }
     }
   }
   LongSum<kRows, kWidth, float> earlier;
@@ -118,7 +121,7 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
   if (bias != nullptr) bias += row;
   const auto store = [&](int i) {
     HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
-      hn::StoreU(sums[i][v], d, c + i * c_stride + v * kLanes);
+      StoreWhole(sums[i][v], d, c + i * c_stride + v * kLanes, past_caches);
     }
   };
   // With short sums, questions for every row would take as long as their products.
@@ -276,6 +279,7 @@ void Multiply(const PanelProduct& product) {
   } else {
     multiply_strips(left.columns);
   }
+  if (product.past_caches) hwy::FlushStream();
 }
 
 }  // namespace

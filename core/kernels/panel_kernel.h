@@ -58,6 +58,7 @@ struct PanelProduct {
   float* c = nullptr;
   std::int64_t c_stride = 0;
   const float* bias = nullptr;  // [rows], or null
+  bool past_caches = false;     // has whole lines of C written past the caches
   PanelPacking packing = {};    // where columns are whole strips
   std::array<PanelFetch, 2> fetch = {};
 };

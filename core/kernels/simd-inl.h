@@ -174,6 +174,26 @@ HWY_INLINE void TransposeRows(DRow d, const float* HWY_RESTRICT from, std::int64
 }
 #endif
 
+// Whether rows from `to` on, so many elements apart and with whole vectors of `bytes` together, are
+// made of whole cache lines: only these may go past the caches.
+template <typename T>
+HWY_INLINE bool FillsLines(const T* to, std::int64_t stride, std::size_t bytes) {
+  constexpr std::size_t kLine = 64;
+  return ((reinterpret_cast<std::uintptr_t>(to) | static_cast<std::size_t>(stride) * sizeof(T) |
+           bytes) &
+          (kLine - 1)) == 0;
+}
+
+// Stores to where the vector is aligned if it goes past the caches.
+template <class D, class V = hn::VFromD<D>>
+HWY_INLINE void StoreWhole(V vector, D d, hn::TFromD<D>* to, bool past_caches) {
+  if (past_caches) {
+    hn::Stream(vector, d, to);
+  } else {
+    hn::StoreU(vector, d, to);
+  }
+}
+
 // Copies `count` elements, up to a vector of them, and touches nothing past them.
 template <std::size_t kLanes, typename T>
 HWY_INLINE void CopyFew(const T* HWY_RESTRICT from, std::int64_t count, T* HWY_RESTRICT to) {
