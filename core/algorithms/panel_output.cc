@@ -82,22 +82,36 @@ void PanelOutput::StoreInterleaved(const PanelLayout::Task& task, std::size_t fi
   const bool past_caches = LeavesCaches(run_.problem);
   std::vector<float> filling(static_cast<std::size_t>(task.box.extent[2] + kPanelSlack));
   std::vector<const float*> from(static_cast<std::size_t>(step), filling.data());
+  // Where each phase stands in a row, and how far its rows are apart.
+  struct Part {
+    std::size_t at;
+    std::int64_t pitch;
+  };
+  std::vector<Part> parts;
+  for (std::size_t p = 0; p < totals.size(); ++p) {
+    const auto& phases = layout_.phases()[first + p].patches.phases;
+    parts.push_back(
+        {static_cast<std::size_t>(phases[2].first_output), task.box.Cut(phases).extent[2]});
+  }
+  std::vector<float*> places;  // of the rows of the first filter
+  for (std::int64_t row = 0; row < rows.columns(); ++row) {
+    places.push_back(At(task, row_phase, rows, row));
+  }
   for (std::int64_t i = 0; i < task.rows; ++i) {
     if (std::cmp_less(totals.size(), step)) {
       const std::int64_t filter = task.group * g_.filters + task.first_row + i;
       std::fill(filling.begin(), filling.end(), bias_[static_cast<std::size_t>(filter)]);
     }
-    for (std::int64_t row = 0; row < rows.columns(); ++row) {
-      for (std::size_t p = 0; p < totals.size(); ++p) {
-        const auto& phases = layout_.phases()[first + p].patches.phases;
-        from[static_cast<std::size_t>(phases[2].first_output)] =
-            totals[p] + i * layout_.pitch() + row * task.box.Cut(phases).extent[2];
-      }
-      float* const to = At(task, row_phase, rows, row) + i * g_.output.channel;
+    for (std::size_t p = 0; p < parts.size(); ++p) {
+      from[parts[p].at] = totals[p] + i * layout_.pitch();
+    }
+    for (float* place : places) {
+      float* const to = place + i * g_.output.channel;
       packing_.interleave({from, whole, to, past_caches});
       for (std::int64_t p = 0; p < outputs % step; ++p) {
         to[whole * step + p] = from[static_cast<std::size_t>(p)][whole];
       }
+      for (const Part& part : parts) from[part.at] += part.pitch;
     }
   }
   if (past_caches) hwy::FlushStream();

@@ -161,16 +161,16 @@ void PackPatches(const StripPatches& p) {
   }
 }
 
-void Interleave(const Interleaved& row) {
-  const D d;
+// From element x on, as many whole vectors as there are; returns where they end.
+template <class DRow>
+HWY_INLINE std::int64_t InterleaveVectors(DRow d, const Interleaved& row, std::int64_t x) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const auto parts = static_cast<std::int64_t>(row.from.size());
   const float* const* from = row.from.data();
   float* HWY_RESTRICT to = row.to;
-  std::int64_t x = 0;
   const auto load = [&](int part) { return hn::LoadU(d, from[part] + x); };
-  const bool past_caches = row.past_caches && FillsLines(to, 0, 0);
-  HWY_ALIGN float lines[4 * hn::MaxLanes(D())];
+  const bool past_caches = row.past_caches && FillsLines(to, 0, 0) && hn::MaxLanes(d) >= 8;
+  HWY_ALIGN float lines[4 * hn::MaxLanes(DRow())];
   for (; parts <= 4 && x + lanes <= row.count; x += lanes) {
     float* HWY_RESTRICT at = past_caches ? lines : to + parts * x;
     if (parts == 1) {
@@ -186,8 +186,18 @@ void Interleave(const Interleaved& row) {
       hn::Stream(hn::Load(d, lines + p * lanes), d, to + parts * x + p * lanes);
     }
   }
+  return x;
+}
+
+void Interleave(const Interleaved& row) {
+  std::int64_t x = InterleaveVectors(D(), row, 0);
+  if constexpr (hn::MaxLanes(D()) > 8) x = InterleaveVectors(hn::CappedTag<float, 8>(), row, x);
+  if constexpr (hn::MaxLanes(D()) > 4) x = InterleaveVectors(hn::CappedTag<float, 4>(), row, x);
+  const auto parts = static_cast<std::int64_t>(row.from.size());
   for (; x < row.count; ++x) {
-    for (std::int64_t p = 0; p < parts; ++p) to[x * parts + p] = from[p][x];
+    for (std::int64_t p = 0; p < parts; ++p) {
+      row.to[x * parts + p] = row.from[static_cast<std::size_t>(p)][x];
+    }
   }
 }
 
