@@ -293,9 +293,9 @@ class Direct {
     tile.weights =
         phase.weights + group * phase.group_stride + channels.first * phase.patches.taps();
     tile.accumulate = channels.first > 0;
-    tile.past_caches = LeavesCaches(run_.problem);
     tile.c += group * g_.output.group;
     const bool last = channels.first + channels.count == g_.channels;
+    tile.past_caches = last && !tile.accumulate && LeavesCaches(run_.problem);
     for (std::int64_t m = 0; m < g_.filters; ++m) {
       tile.bias = last ? totals_.bias()[static_cast<std::size_t>(group * g_.filters + m)] : T{0};
       kernel_(tile);

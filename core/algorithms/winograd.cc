@@ -30,7 +30,7 @@
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/window.h"
 #include "core/algorithms/winograd_layout.h"
-#include "core/algorithms/winograd_weights.h"
+#include "core/algorithms/winograd_panels.h"
 #include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/panel_kernel.h"

@@ -3,7 +3,8 @@
 // A product needs transformed tiles of the input and transformed weights. The smaller of the two is
 // transformed beforehand, and a task does the other for itself:
 //
-// - Many tiles: all weights beforehand. A task is a rectangle of tiles under all filters.
+// - Many tiles: all weights beforehand. A task is a rectangle of tiles under all filters, or under
+//   some where there are few such rectangles.
 // - Many filters: the tiles of an image or a few beforehand. A task is a block of filters over all
 //   of these tiles.
 //

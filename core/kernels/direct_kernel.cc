@@ -213,6 +213,7 @@ void RunFlat(const DirectTile<T>& tile) {
   row.columns = (tile.rows - 1) * tile.pitch + tile.columns;
   row.c = flat;
   row.c_step = 1;
+  row.past_caches = false;
   RunRows<T, 1>(row, 0);
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     T* HWY_RESTRICT c = tile.c + r * tile.c_pitch;

@@ -174,8 +174,8 @@ HWY_INLINE void TransposeRows(DRow d, const float* HWY_RESTRICT from, std::int64
 }
 #endif
 
-// Whether rows from `to` on, so many elements apart and with whole vectors of `bytes` together, are
-// made of whole cache lines: only these may go past the caches.
+// Whether a block is made of whole cache lines: rows of `bytes` that begin at `to` and every
+// `stride` elements after it. Only these may go past the caches.
 template <typename T>
 HWY_INLINE bool FillsLines(const T* to, std::int64_t stride, std::size_t bytes) {
   constexpr std::size_t kLine = 64;

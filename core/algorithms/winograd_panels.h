@@ -1,7 +1,7 @@
 // The weights of kWinograd, transformed and in panels: block by block by the tasks that need them,
 // or all of them beforehand.
-#ifndef CONVSERVE_CORE_ALGORITHMS_WINOGRAD_WEIGHTS_H_
-#define CONVSERVE_CORE_ALGORITHMS_WINOGRAD_WEIGHTS_H_
+#ifndef CONVSERVE_CORE_ALGORITHMS_WINOGRAD_PANELS_H_
+#define CONVSERVE_CORE_ALGORITHMS_WINOGRAD_PANELS_H_
 
 #include <cstdint>
 #include <stop_token>
@@ -69,4 +69,4 @@ class WinogradPanels {
 
 }  // namespace convserve
 
-#endif  // CONVSERVE_CORE_ALGORITHMS_WINOGRAD_WEIGHTS_H_
+#endif  // CONVSERVE_CORE_ALGORITHMS_WINOGRAD_PANELS_H_

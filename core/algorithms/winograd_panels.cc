@@ -1,4 +1,4 @@
-#include "core/algorithms/winograd_weights.h"
+#include "core/algorithms/winograd_panels.h"
 
 #include <algorithm>
 #include <atomic>
