@@ -49,7 +49,7 @@ inline std::int64_t OutputOffset(const Geometry& g, const std::array<Phase, 3>& 
   return offset;
 }
 
-template <typename Sum, typename Out>
+template <typename Sum>
 class BorderRepair {
  public:
   // `depth_block` products are summed before they join the total.
@@ -136,9 +136,13 @@ class BorderRepair {
       }
     }
     if (products > 0) end_block();
-    auto* out = reinterpret_cast<Out*>(run_.output.data()) + batch * g_.output.batch +
-                m * g_.output.channel + OutputOffset(g_, patches_.phases, q);
-    *out = RoundTo<Out>(total.value_or(0) + bias_[static_cast<std::size_t>(m)]);
+    const std::int64_t at =
+        batch * g_.output.batch + m * g_.output.channel + OutputOffset(g_, patches_.phases, q);
+    const Sum rounded = total.value_or(0) + bias_[static_cast<std::size_t>(m)];
+    VisitDataType(run_.problem.output_type(), [&](auto zero) {
+      using Out = decltype(zero);
+      reinterpret_cast<Out*>(run_.output.data())[at] = RoundTo<Out>(rounded);
+    });
   }
 
   Sum AddTap(std::int64_t input, std::int64_t weight, const Index& q, const Index& tap,

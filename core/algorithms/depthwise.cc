@@ -87,7 +87,7 @@ absl::Status Compute(const Run& run) {
   if (!AllFinite(weights, 9 * g.groups) && !run.stop.stop_requested()) {
     const Patches patches{g, run.problem.padding_mode(), FirstPhases(run.problem, g),
                           run.operands.input, run.operands.weight};
-    BorderRepair<float, float>(run, g, patches, bias).Compute();
+    BorderRepair<float>(run, g, patches, bias).Compute();
   }
   return StatusAfter(run.stop);
 }

@@ -171,7 +171,7 @@ class Direct {
     if (stopped() || run_.problem.padding_mode() != PaddingMode::kZeros) return;
     for (const PhaseRun& phase : phases) {
       if (!phase.finite) {
-        BorderRepair<T, T>(run_, g_, phase.patches, totals_.bias()).Compute();
+        BorderRepair<T>(run_, g_, phase.patches, totals_.bias()).Compute();
       }
     }
   }
@@ -322,7 +322,7 @@ class Direct {
   const Run& run_;
   const Geometry g_;
   const DirectKernel<T> kernel_;
-  const Totals<T, T, T> totals_;
+  const Totals<T, T> totals_;
   T* const packed_;
 };
 

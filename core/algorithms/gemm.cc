@@ -73,8 +73,8 @@ struct Scratch {
   }
 };
 
-// T is the kernel's type, Sum the type of totals, Out the output's.
-template <typename T, typename Sum, typename Out>
+// T is the kernel's type, Sum the type of totals.
+template <typename T, typename Sum>
 class Gemm {
  public:
   explicit Gemm(const Run& run)
@@ -115,23 +115,22 @@ class Gemm {
     std::atomic<bool> finite = true;
   };
 
-  static constexpr bool kSumsInOutput = Totals<T, Sum, Out>::kInOutput;
-
   bool stopped() const { return run_.stop.stop_requested(); }
 
   void AddPhase(const std::array<Phase, 3>& axes, std::deque<PhaseRun>& phases) const {
     const Problem& problem = run_.problem;
     PhaseRun& phase = phases.emplace_back(
         Patches{g_, problem.padding_mode(), axes, run_.operands.input, run_.operands.weight});
-    phase.tiling =
-        MakeTiling(phase.patches, {.buffer = kBufferSize<T>, .sums_in_output = kSumsInOutput});
+    phase.tiling = MakeTiling(phase.patches,
+                              {.buffer = kBufferSize<T>, .sums_in_output = totals_.in_output()});
     if (phase.tiling.window) {
       phase.window.emplace(phase.patches, phase.tiling.extent);
       for (std::int64_t tap = 0; tap < phase.patches.taps(); ++tap) {
         phase.tap_offsets.push_back(static_cast<std::int32_t>(phase.window->Offset(0, tap)));
       }
     }
-    phase.weights_in_place = kSumsInOutput && WeightsInOrder(problem, phase.patches, DataTypeOf<T>);
+    phase.weights_in_place =
+        totals_.in_output() && WeightsInOrder(problem, phase.patches, DataTypeOf<T>);
     if (!phase.weights_in_place) phase.tap_weights = TapOffsets(phase.patches);
   }
 
@@ -157,7 +156,7 @@ class Gemm {
         // where weights were not looked at, those two corners tell.
         const bool good = phase.weights_in_place ? totals_.CornersAreNumbers(phase.patches.phases)
                                                  : phase.finite.load();
-        if (!good) BorderRepair<Sum, Out>(run_, g_, phase.patches, totals_.bias()).Compute();
+        if (!good) BorderRepair<Sum>(run_, g_, phase.patches, totals_.bias()).Compute();
       }
     }
     phases.clear();
@@ -324,7 +323,7 @@ class Gemm {
   const Run& run_;
   const Geometry g_;
   T* const packed_;
-  const Totals<T, Sum, Out> totals_;
+  const Totals<T, Sum> totals_;
 };
 
 // Sums of this many 8-bit products stay exact in the double they pass through on their way to a
@@ -350,20 +349,14 @@ std::int64_t WorkspaceBytes(const Problem& problem) {
              : std::numeric_limits<std::int64_t>::max();
 }
 
-template <typename T, typename Sum>
-absl::Status ComputeAs(const Run& run) {
-  return VisitDataType(run.problem.output_type(),
-                       [&](auto zero) { return Gemm<T, Sum, decltype(zero)>(run).Compute(); });
-}
-
 absl::Status Compute(const Run& run) {
   switch (run.problem.arithmetic()) {
     case Arithmetic::kFloat64:
-      return ComputeAs<double, double>(run);
+      return Gemm<double, double>(run).Compute();
     case Arithmetic::kInteger:
-      return ComputeAs<float, std::int64_t>(run);
+      return Gemm<float, std::int64_t>(run).Compute();
     default:
-      return ComputeAs<float, float>(run);
+      return Gemm<float, float>(run).Compute();
   }
 }
 

@@ -95,7 +95,7 @@ class Lanes {
     if (!finite_ && !run_.stop.stop_requested()) {
       const Patches patches{g_, run_.problem.padding_mode(), FirstPhases(run_.problem, g_),
                             run_.operands.input, run_.operands.weight};
-      BorderRepair<float, float>(run_, g_, patches, bias_).Compute();
+      BorderRepair<float>(run_, g_, patches, bias_).Compute();
     }
     return StatusAfter(run_.stop);
   }

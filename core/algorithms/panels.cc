@@ -126,8 +126,8 @@ class Panels {
     if (run_.problem.padding_mode() != PaddingMode::kZeros) return;
     for (const PanelPhase& phase : layout_.phases()) {
       if (stopped()) return;
-      const BorderRepair<float, float> repair(run_, g_, phase.patches, totals_.bias(),
-                                              layout_.channels() * phase.taps);
+      const BorderRepair<float> repair(run_, g_, phase.patches, totals_.bias(),
+                                       layout_.channels() * phase.taps);
       if (repair.Needed() && !totals_.CornersAreNumbers(phase.patches.phases)) repair.Compute();
     }
   }
@@ -309,7 +309,7 @@ class Panels {
   const PanelLayout layout_;
   const WeightPanels weights_;
   const PanelPatches patches_;
-  const Totals<float, float, float> totals_;
+  const Totals<float, float> totals_;
   const PanelOutput output_;
   const PanelTable& kernels_ = PanelKernels();
   const PackingTable& packing_ = PackingKernels();

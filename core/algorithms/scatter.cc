@@ -283,7 +283,7 @@ class Scatter {
   const Run& run_;
   const Geometry g_;
   const Tiles tiles_;
-  const Totals<float, float, float> totals_;
+  const Totals<float, float> totals_;
   const PanelTable& kernels_ = PanelKernels();
   const PackingTable& packing_ = PackingKernels();
 };

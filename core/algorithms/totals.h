@@ -28,18 +28,15 @@ struct GemmTask {
   std::int64_t batch, group, first_row, rows;
 };
 
-// T is the kernel's type, Sum the type of totals, Out the output's.
-template <typename T, typename Sum, typename Out>
+// T is the kernel's type, Sum the type of totals.
+template <typename T, typename Sum>
 class Totals {
  public:
-  static constexpr bool kInOutput = std::is_same_v<T, Sum> && std::is_same_v<Sum, Out>;
-
   Totals(const Run& run, const Geometry& g)
-      : run_(run),
-        g_(g),
-        kernel_(GetGemmKernel<T>()),
-        output_(reinterpret_cast<Out*>(run.output.data())),
-        bias_(LoadBias<Sum>(run)) {}
+      : run_(run), g_(g), kernel_(GetGemmKernel<T>()), bias_(LoadBias<Sum>(run)) {}
+
+  // Whether totals are formed in the output.
+  bool in_output() const { return in_output_; }
 
   const std::vector<Sum>& bias() const { return bias_; }
   // That of a group's filters from `row` on, for a kernel to add; null where there is none.
@@ -51,7 +48,7 @@ class Totals {
   std::span<const GemmSegment> Segments(const TileColumns& columns) const {
     std::vector<GemmSegment>& segments = Scratch::OfThread().segments;
     segments.clear();
-    if constexpr (kInOutput) {
+    if (in_output_) {
       columns.ForEachRun(
           [&](std::int64_t first, std::int64_t length, const std::array<std::int64_t, 3>& q) {
             segments.push_back({first, length, OutputOffset(g_, columns.phases, q)});
@@ -67,53 +64,30 @@ class Totals {
   // its totals. `last` says that nothing will be added after it.
   void Add(GemmTile<T>& tile, const GemmTask& task, std::int64_t row, const TileColumns& columns,
            bool last) const {
-    if constexpr (kInOutput) {
-      if (last) tile.bias = BiasToAdd(task.group, task.first_row + row);
-      tile.past_caches = last && !tile.accumulate && LeavesCaches(run_.problem);
-      tile.c = OutputOf(task) + row * g_.output.channel;
-      tile.c_stride = g_.output.channel;
-      tile.c_step = Step(columns);
-      kernel_(tile);
-    } else {
-      AddToSums(tile, Scratch::OfThread().sums.data() + row * columns.count, columns.count);
+    if constexpr (std::is_same_v<T, Sum>) {
+      if (in_output_) {
+        if (last) tile.bias = BiasToAdd(task.group, task.first_row + row);
+        tile.past_caches = last && !tile.accumulate && LeavesCaches(run_.problem);
+        tile.c = OutputOf<T>(task) + row * g_.output.channel;
+        tile.c_stride = g_.output.channel;
+        tile.c_step = Step(columns);
+        kernel_(tile);
+        return;
+      }
     }
+    AddToSums(tile, Scratch::OfThread().Sums() + row * columns.count, columns.count);
   }
 
   // The totals of a task are complete: rounds them, with the bias, to where their outputs stand.
   void Store(const GemmTask& task, const TileColumns& columns) const {
-    if constexpr (!kInOutput) {
-      const Sum* bias = bias_.data() + task.group * g_.filters + task.first_row;
-      const Sum* sums = Scratch::OfThread().sums.data();
-      const std::int64_t step = Step(columns);
-      columns.ForEachRun(
-          [&](std::int64_t j, std::int64_t length, const std::array<std::int64_t, 3>& q) {
-            Out* to = OutputOf(task) + OutputOffset(g_, columns.phases, q);
-            for (std::int64_t i = 0; i < task.rows; ++i, to += g_.output.channel) {
-              const Sum* from = sums + i * columns.count + j;
-              for (std::int64_t x = 0; x < length; ++x)
-                to[x * step] = RoundTo<Out>(from[x] + bias[i]);
-            }
-          });
-    }
+    if (in_output_) return;
+    VisitDataType(run_.problem.output_type(),
+                  [&](auto zero) { StoreAs<decltype(zero)>(task, columns); });
   }
 
   // For outputs that no input reaches.
   void FillWithBias() const {
-    const std::int64_t channels = g_.groups * g_.filters;
-    tbb::parallel_for(std::int64_t{0}, g_.batch * channels, [&](std::int64_t item) {
-      if (run_.stop.stop_requested()) return;
-      const std::int64_t channel = item % channels;
-      Out* out = output_ + item / channels * g_.output.batch + channel * g_.output.channel;
-      const auto value = RoundTo<Out>(bias_[static_cast<std::size_t>(channel)]);
-      for (std::int64_t z = 0; z < g_.axes[0].output; ++z) {
-        for (std::int64_t y = 0; y < g_.axes[1].output; ++y) {
-          Out* row = out + z * g_.output.spatial[0] + y * g_.output.spatial[1];
-          for (std::int64_t x = 0; x < g_.axes[2].output; ++x) {
-            row[x * g_.output.spatial[2]] = value;
-          }
-        }
-      }
-    });
+    VisitDataType(run_.problem.output_type(), [&](auto zero) { FillAs<decltype(zero)>(); });
   }
 
   // Whether the first and the last output of the phases are NaN nowhere.
@@ -124,9 +98,12 @@ class Totals {
                      {phases[0].outputs - 1, phases[1].outputs - 1, phases[2].outputs - 1})};
     for (std::int64_t n = 0; n < g_.batch; ++n) {
       for (std::int64_t m = 0; m < g_.groups * g_.filters; ++m) {
-        const Out* out = output_ + n * g_.output.batch + m * g_.output.channel;
+        const std::int64_t first = n * g_.output.batch + m * g_.output.channel;
         for (const std::int64_t corner : corners) {
-          if (std::isnan(Widen<double>(out[corner]))) return false;
+          if (std::isnan(
+                  LoadAsDouble(run_.problem.output_type(), run_.output.data(), first + corner))) {
+            return false;
+          }
         }
       }
     }
@@ -136,19 +113,65 @@ class Totals {
  private:
   // Kept between runs.
   struct Scratch {
-    std::vector<Sum> sums = std::vector<Sum>(kInOutput ? 0 : kSumsSize);
-    std::vector<T> product = std::vector<T>(kInOutput || std::is_same_v<T, Sum> ? 0 : kSumsSize);
+    std::vector<Sum> sums;
+    std::vector<T> product;
     std::vector<GemmSegment> segments;
 
     static Scratch& OfThread() {
       thread_local Scratch scratch;
       return scratch;
     }
+    Sum* Sums() {
+      sums.resize(kSumsSize);
+      return sums.data();
+    }
+    T* Product() {
+      product.resize(kSumsSize);
+      return product.data();
+    }
   };
 
+  template <typename Out>
   Out* OutputOf(const GemmTask& task) const {
-    return output_ + task.batch * g_.output.batch + task.group * g_.output.group +
-           task.first_row * g_.output.channel;
+    return reinterpret_cast<Out*>(run_.output.data()) + task.batch * g_.output.batch +
+           task.group * g_.output.group + task.first_row * g_.output.channel;
+  }
+
+  template <typename Out>
+  void StoreAs(const GemmTask& task, const TileColumns& columns) const {
+    const Sum* bias = bias_.data() + task.group * g_.filters + task.first_row;
+    const Sum* sums = Scratch::OfThread().Sums();
+    const std::int64_t step = Step(columns);
+    columns.ForEachRun(
+        [&](std::int64_t j, std::int64_t length, const std::array<std::int64_t, 3>& q) {
+          Out* to = OutputOf<Out>(task) + OutputOffset(g_, columns.phases, q);
+          for (std::int64_t i = 0; i < task.rows; ++i, to += g_.output.channel) {
+            const Sum* from = sums + i * columns.count + j;
+            for (std::int64_t x = 0; x < length; ++x) {
+              to[x * step] = RoundTo<Out>(from[x] + bias[i]);
+            }
+          }
+        });
+  }
+
+  template <typename Out>
+  void FillAs() const {
+    const std::int64_t channels = g_.groups * g_.filters;
+    auto* const output = reinterpret_cast<Out*>(run_.output.data());
+    tbb::parallel_for(std::int64_t{0}, g_.batch * channels, [&](std::int64_t item) {
+      if (run_.stop.stop_requested()) return;
+      const std::int64_t channel = item % channels;
+      Out* out = output + item / channels * g_.output.batch + channel * g_.output.channel;
+      const auto value = RoundTo<Out>(bias_[static_cast<std::size_t>(channel)]);
+      for (std::int64_t z = 0; z < g_.axes[0].output; ++z) {
+        for (std::int64_t y = 0; y < g_.axes[1].output; ++y) {
+          Out* row = out + z * g_.output.spatial[0] + y * g_.output.spatial[1];
+          for (std::int64_t x = 0; x < g_.axes[2].output; ++x) {
+            row[x * g_.output.spatial[2]] = value;
+          }
+        }
+      }
+    });
   }
 
   // Elements between outputs that are neighbours in a phase.
@@ -180,7 +203,7 @@ class Totals {
     } else {
       const bool accumulate = tile.accumulate;
       tile.accumulate = false;
-      tile.c = Scratch::OfThread().product.data();
+      tile.c = Scratch::OfThread().Product();
       kernel_(tile);
       const std::int64_t count = tile.rows * stride;
       for (std::int64_t i = 0; i < count; ++i) {
@@ -193,7 +216,7 @@ class Totals {
   const Run& run_;
   const Geometry& g_;
   const GemmKernel<T> kernel_;
-  Out* const output_;
+  const bool in_output_ = std::is_same_v<T, Sum> && run_.problem.output_type() == DataTypeOf<T>;
   const std::vector<Sum> bias_;  // zeros when there is none
 };
 
