@@ -138,10 +138,10 @@ class BorderRepair {
     if (products > 0) end_block();
     const std::int64_t at =
         batch * g_.output.batch + m * g_.output.channel + OutputOffset(g_, patches_.phases, q);
-    const Sum rounded = total.value_or(0) + bias_[static_cast<std::size_t>(m)];
+    const Sum result = total.value_or(0) + bias_[static_cast<std::size_t>(m)];
     VisitDataType(run_.problem.output_type(), [&](auto zero) {
       using Out = decltype(zero);
-      reinterpret_cast<Out*>(run_.output.data())[at] = RoundTo<Out>(rounded);
+      reinterpret_cast<Out*>(run_.output.data())[at] = RoundTo<Out>(result);
     });
   }
 

@@ -53,7 +53,7 @@ struct WinogradScratch {
   float* const panels = window + kWindowSize + kWinogradSlack;
   float* const kept = panels + kWinogradElements * kPanels;
 
-  static constexpr std::int64_t kPanels = OddLines(kWinogradPanels + kPanelSlack);
+  static constexpr std::int64_t kPanels = OddLines(kWinogradPanels + kWinogradSlack);
   static constexpr std::int64_t kSize =
       kWindowSize + kWinogradSlack + kWinogradElements * (kPanels + kWinogradKept) + kWinogradSlack;
 };
@@ -157,7 +157,7 @@ class Winograd {
       const std::int64_t first = task % parts * count;
       const std::int64_t last = std::min(first + count, layout_.filter_blocks());
       for (std::int64_t block = first; block < last; block += layout_.chunk()) {
-        ComputeChunk(tiles, FiltersAt(block, std::min(layout_.chunk(), last - block)),
+        ComputeChunk(tiles, panels_.FiltersAt(block, std::min(layout_.chunk(), last - block)),
                      block == first);
       }
     });
@@ -169,7 +169,7 @@ class Winograd {
     float* const transformed = scratch.kept;
     float* const sums = transformed + kWinogradElements * layout_.tiles_stride();
     for (std::int64_t c = 0; c < g_.channels; c += layout_.channels()) {
-      const Channels channels = ChannelsAt(c);
+      const Channels channels = panels_.ChannelsAt(c);
       if (first || layout_.depth_blocks() > 1) TransformTiles(tiles, channels, transformed);
       for (std::int64_t m = 0; m < chunk.count; m += layout_.filters()) {
         if (stopped()) return;
@@ -178,7 +178,8 @@ class Winograd {
         if (m + filters.count < chunk.count) {
           fetch = panels_.Fetch({filters.first + filters.count, layout_.filters()}, channels);
         } else if (c + channels.count < g_.channels) {
-          fetch = panels_.Fetch({chunk.first, layout_.filters()}, ChannelsAt(c + channels.count));
+          fetch = panels_.Fetch({chunk.first, layout_.filters()},
+                                panels_.ChannelsAt(c + channels.count));
         }
         Multiply(tiles, channels, filters, panels_.Packed(filters, channels), transformed,
                  sums + m * layout_.sums_pitch(), fetch);
@@ -198,7 +199,7 @@ class Winograd {
     ForEachTask(tile_blocks * layout_.depth_blocks(), run_.stop, [&](std::int64_t task) {
       const std::int64_t tiles = task % tile_blocks;
       const std::int64_t channels = task / tile_blocks;
-      TransformTiles(TilesAt(images, tiles), ChannelsAt(channels * layout_.channels()),
+      TransformTiles(TilesAt(images, tiles), panels_.ChannelsAt(channels * layout_.channels()),
                      transformed(tiles, channels));
     });
     ForEachTask(layout_.filter_blocks(), run_.stop, [&](std::int64_t task) {
@@ -206,10 +207,10 @@ class Winograd {
       const auto sums = [&](std::int64_t tiles) {
         return scratch.kept + tiles * kWinogradElements * layout_.sums_stride();
       };
-      const Filters filters = FiltersAt(task, 1);
+      const Filters filters = panels_.FiltersAt(task, 1);
       WinogradPanels::Norms norms(filters);
       for (std::int64_t k = 0; k < layout_.depth_blocks(); ++k) {
-        const Channels channels = ChannelsAt(k * layout_.channels());
+        const Channels channels = panels_.ChannelsAt(k * layout_.channels());
         const float* panels = panels_.Packed(filters, channels);
         if (panels == nullptr) {
           panels_.Transform(filters, channels, scratch.panels, norms);
@@ -217,7 +218,7 @@ class Winograd {
         }
         PanelFetch fetch;
         if (k + 1 < layout_.depth_blocks()) {
-          fetch = panels_.Fetch(filters, ChannelsAt((k + 1) * layout_.channels()));
+          fetch = panels_.Fetch(filters, panels_.ChannelsAt((k + 1) * layout_.channels()));
         }
         for (std::int64_t i = 0; i < tile_blocks; ++i) {
           if (stopped()) return;
@@ -236,17 +237,6 @@ class Winograd {
   Tiles TilesAt(std::span<const std::int64_t> images, std::int64_t index) const {
     return {images[static_cast<std::size_t>(index / layout_.tile_blocks())],
             layout_.BlockAt(index % layout_.tile_blocks())};
-  }
-
-  // Blocks [first, first + count) of the filters.
-  Filters FiltersAt(std::int64_t first, std::int64_t count) const {
-    const std::int64_t filter = first * layout_.filters();
-    return {filter, std::min(count * layout_.filters(), g_.filters - filter)};
-  }
-
-  // The block that begins with channel `first`.
-  Channels ChannelsAt(std::int64_t first) const {
-    return {first, std::min(layout_.channels(), g_.channels - first)};
   }
 
   // Adds the products of a block of tiles and one of weights to their sums.

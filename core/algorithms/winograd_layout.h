@@ -18,7 +18,6 @@
 #include "core/algorithms/window.h"
 #include "core/divide.h"
 #include "core/geometry.h"
-#include "core/kernels/packing_kernel.h"
 #include "core/kernels/winograd_kernel.h"
 
 namespace convserve {
@@ -70,7 +69,7 @@ class WinogradLayout {
   std::int64_t sums_stride() const { return OddLines(chunk_ * block_filters_ * sums_pitch()); }
   std::int64_t tiles_stride() const { return OddLines(padded_tiles() * (block_depth() + 1)); }
   std::int64_t panels_stride() const {
-    return OddLines(block_filters_ * block_depth() + kPanelSlack);
+    return OddLines(block_filters_ * block_depth() + kWinogradSlack);
   }
 
   // Cycles for one filter, channel and plane in an image: as many as products of the widest vectors

@@ -1,6 +1,5 @@
 #include "core/algorithms/winograd_panels.h"
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 
@@ -62,11 +61,10 @@ std::int64_t WinogradPanels::Size(const WinogradLayout& layout) {
 bool WinogradPanels::PackAll(const std::stop_token& stop, float* out) const {
   std::atomic<bool> even = true;
   ForEachTask(layout_.filter_blocks(), stop, [&](std::int64_t task) {
-    const std::int64_t first = task * layout_.filters();
-    const Filters filters{first, std::min(layout_.filters(), g_.filters - first)};
+    const Filters filters = FiltersAt(task, 1);
     Norms norms(filters);
     for (std::int64_t c = 0; c < g_.channels; c += layout_.channels()) {
-      const Channels channels{c, std::min(layout_.channels(), g_.channels - c)};
+      const Channels channels = ChannelsAt(c);
       Transform(filters, channels, out + Offset(filters, channels), norms);
     }
     if (!norms.Even()) even = false;

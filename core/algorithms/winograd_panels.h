@@ -3,6 +3,7 @@
 #ifndef CONVSERVE_CORE_ALGORITHMS_WINOGRAD_PANELS_H_
 #define CONVSERVE_CORE_ALGORITHMS_WINOGRAD_PANELS_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <stop_token>
 #include <vector>
@@ -41,6 +42,16 @@ class WinogradPanels {
   // `packed` is what PackAll has written or will write, or null.
   WinogradPanels(const Geometry& g, const WinogradLayout& layout, const TensorView& weight,
                  const float* packed);
+
+  // Blocks [first, first + count) of the filters.
+  Filters FiltersAt(std::int64_t first, std::int64_t count) const {
+    const std::int64_t filter = first * layout_.filters();
+    return {filter, std::min(count * layout_.filters(), g_.filters - filter)};
+  }
+  // The block that begins with channel `first`.
+  Channels ChannelsAt(std::int64_t first) const {
+    return {first, std::min(layout_.channels(), g_.channels - first)};
+  }
 
   // The panels of a block of filters and one of channels for each element, layout.panels_stride()
   // apart, as PackAll has written them; null without.
