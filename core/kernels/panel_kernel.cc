@@ -28,6 +28,11 @@ namespace {
 constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(D()));
 constexpr int kLine = 16;  // elements of a cache line
 
+// Where the cache line with an element begins.
+HWY_INLINE const float* LineOf(const float* at) {
+  return at - reinterpret_cast<std::uintptr_t>(at) / sizeof(float) % kLine;
+}
+
 // Fetches lines a few at a time: many at once would wait for one another, and what is multiplied
 // meanwhile for them.
 class Fetching {
@@ -39,11 +44,11 @@ class Fetching {
   HWY_INLINE void Share() {
     for (Part& part : parts_) {
       for (std::int64_t line = 0; line < part.share && part.left.rows > 0; ++line) {
-        hwy::Prefetch(part.left.from + part.at);
-        part.at += kLine;
-        if (part.at < part.left.count) continue;
-        part.at = 0;
+        hwy::Prefetch(part.line);
+        part.line += kLine;
+        if (part.line < part.left.from + part.left.count) continue;
         part.left.from += part.left.stride;
+        part.line = LineOf(part.left.from);
         --part.left.rows;
       }
     }
@@ -51,13 +56,15 @@ class Fetching {
 
  private:
   struct Part {
-    Part(const PanelFetch& fetch, std::int64_t times) : left(fetch) {
-      if (fetch.rows > 0) share = CeilDivide(fetch.rows * CeilDivide(fetch.count, kLine), times);
+    Part(const PanelFetch& fetch, std::int64_t times) : left(fetch), line(LineOf(fetch.from)) {
+      if (fetch.rows > 0) {
+        share = CeilDivide(fetch.rows * CeilDivide(fetch.from - line + fetch.count, kLine), times);
+      }
     }
 
     PanelFetch left;
     std::int64_t share = 0;  // lines
-    std::int64_t at = 0;     // in the first row that is left
+    const float* line;       // of the first row that is left
   };
   std::array<Part, 2> parts_;
 };
@@ -80,7 +87,7 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
   if (!past_caches) {
     HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
       HWY_UNROLL(2) for (std::int64_t x = 0; x < kWidth * kLanes; x += kLine) {
-        hwy::Prefetch(c + i * c_stride + x);
+        hwy::Prefetch(c + i * c_stride + x + kLine - 1);
       }
     }
   }
@@ -93,7 +100,9 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
       if constexpr (kPacks) {
         const float* HWY_RESTRICT at = from + *offset++;
         HWY_UNROLL(2)
-        for (std::int64_t x = 0; x < kWidth * kLanes; x += kLine) hwy::Prefetch(at + ahead + x);
+        for (std::int64_t x = 0; x < kWidth * kLanes; x += kLine) {
+          hwy::Prefetch(at + ahead + x + kLine - 1);
+        }
         HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
           patch[v] = hn::LoadU(d, at + v * kLanes);
           hn::Store(patch[v], d, b + v * kLanes);
