@@ -7,20 +7,28 @@
 #include "core/divide.h"
 #include "core/kernels/panel_kernel.h"
 #include "fmt/format.h"
+#include "tbb/task_arena.h"
 
 namespace convserve {
 namespace {
 
-// Columns of a box at most, about, and at least where there are so many.
+// Columns of a box at most.
 constexpr std::int64_t kMostColumns = 1024;
-constexpr std::int64_t kFewColumns = 256;
-// Columns of which all patches are packed before the weights, at most.
-constexpr std::int64_t kColumnsOfRows = 128;
-// Filters of a task: a multiple of kRowStep, at most kMostRows where their weights are packed at
-// once, and not split further below kFewRows.
-constexpr std::int64_t kRowStep = 12;
-constexpr std::int64_t kMostRows = 216;
-constexpr std::int64_t kFewRows = 96;
+// Columns of totals beside those of the box.
+constexpr std::int64_t kSpare = 2 * kMaxStrip;
+// Filters that any task has room for: a panel of every instruction set at least.
+constexpr std::int64_t kFewRows = 24;
+// Multiply-adds that are worth a thread.
+constexpr std::int64_t kThreadProducts = 25'000'000;
+// Tasks of a thread that are enough.
+constexpr std::int64_t kTasksOfThread = 4;
+
+// Cycles, measured: to pack a weight, to pack an element of a patch, to copy one of a window. A
+// vector of products takes one.
+constexpr double kWeight = 1;
+constexpr double kPatch = 0.3;
+constexpr double kWindow = 0.5;
+constexpr std::int64_t kVector = 16;
 
 // Whether two phases have the same patch matrix.
 bool SamePatches(const std::array<Phase, 3>& a, const std::array<Phase, 3>& b) {
@@ -38,10 +46,7 @@ bool SamePatches(const std::array<Phase, 3>& a, const std::array<Phase, 3>& b) {
 
 PanelLayout::PanelLayout(const Problem& problem, const Geometry& g, const PanelPart& part,
                          const Patches& operands)
-    : g_(g),
-      products_(problem.multiply_adds()),
-      parts_(part.parts),
-      batch_(std::max<std::int64_t>(g.batch, 1)) {
+    : g_(g), parts_(part.parts), batch_(std::max<std::int64_t>(g.batch, 1)) {
   AddPhases(problem, part, operands);
   if (phases_.empty()) return;
   std::int64_t most_taps = 1;
@@ -57,13 +62,19 @@ PanelLayout::PanelLayout(const Problem& problem, const Geometry& g, const PanelP
     }
   }
   channels_ = std::clamp<std::int64_t>(kDepthBlock / most_taps, 1, g_.channels);
-  if (channels_ * taps_ > kPanelWeights / kRowStep) {
+  if (channels_ * taps_ > kPanelWeights / kFewRows) {
     refusal_ = "too many taps";
-  } else if (!ChooseTasks()) {
-    refusal_ = "windows larger than patches";
-  } else {
-    SetOffsets();
+    return;
   }
+  if (!ColumnsAreInputs()) window_.emplace(*all_, Window::Extent{1, 1});
+  const std::int64_t most = MostColumns();
+  if (most == 0) {
+    refusal_ = "windows larger than patches";
+    return;
+  }
+  ChooseTasks(most, std::clamp<std::int64_t>(problem.multiply_adds() / kThreadProducts, 1,
+                                             tbb::this_task_arena::max_concurrency()));
+  SetOffsets();
 }
 
 void PanelLayout::AddPhases(const Problem& problem, const PanelPart& part,
@@ -81,6 +92,7 @@ void PanelLayout::AddPhases(const Problem& problem, const PanelPart& part,
       phase.shares_row = axes[0].first_output == before[0].first_output &&
                          axes[1].first_output == before[1].first_output;
     }
+    if (!phase.shares_patches) patch_taps_ += phase.taps;
     phases_.push_back(std::move(phase));
   }
   covers_rows_ &= !phases_.empty() && !HasUncoveredOutputs(problem.operation(), g_.axes[0]) &&
@@ -114,12 +126,6 @@ bool PanelLayout::ColumnsAreInputs() const {
          g_.input.channel <= std::numeric_limits<std::int32_t>::max() / channels_;
 }
 
-void PanelLayout::SetRows(std::int64_t most) {
-  if (most < g_.filters) most = std::max(most / kRowStep, std::int64_t{1}) * kRowStep;
-  const std::int64_t blocks = CeilDivide(g_.filters, most);
-  rows_ = std::min(g_.filters, RoundUp(CeilDivide(g_.filters, blocks), kRowStep));
-}
-
 // A box of up to so many columns: as long along x as possible, then along y, z and the batch.
 void PanelLayout::SetBox(std::int64_t most) {
   const auto part = [](std::int64_t size, std::int64_t limit) {
@@ -131,68 +137,81 @@ void PanelLayout::SetBox(std::int64_t most) {
                   : std::min(most, RoundUp(part(extent_[2], most - kMaxStrip), kMaxStrip));
   extent[1] = part(extent_[1], most / extent[2]);
   extent[0] = extent[1] == extent_[1] ? part(extent_[0], most / (extent[1] * extent[2])) : 1;
-  box_.images = 1;
-  if (extent == extent_) box_.images = part(batch_, most / box_.columns());
   if (window_) window_.emplace(*all_, Window::Extent{extent[1], extent[2]});
+  box_.images = 1;
+  if (extent != extent_) return;
+  std::int64_t images = most / box_.columns();
+  if (window_) images = std::min(images, kPanelWindows / WindowSize());
+  box_.images = part(batch_, images);
 }
 
 std::int64_t PanelLayout::WindowSize() const {
-  return window_ ? window_->channel_size() * channels_ * box_.extent[0] * box_.images : 0;
+  return window_ ? window_->channel_size() * channels_ * box_.extent[0] : 0;
 }
 
-bool PanelLayout::ChooseTasks() {
-  constexpr std::int64_t kSpare = 2 * kMaxStrip;  // columns of totals beside those of the box
+// Columns of the largest box at most; 0 where that is no good. Of one image, as all that refuses:
+// the choice, and with it the bits, are the same in a batch.
+std::int64_t PanelLayout::MostColumns() {
   const auto phases = static_cast<std::int64_t>(phases_.size());
-  if (!ColumnsAreInputs()) window_.emplace(*all_, Window::Extent{1, 1});
-  SetRows(std::min({kMostRows, kPanelWeights / (channels_ * taps_),
-                    kPanelSums / (phases * (kFewColumns + kSpare))}));
-  std::int64_t most = std::min(kMostColumns, kPanelSums / (rows_ * phases) - kSpare);
+  std::int64_t most =
+      std::min(kMostColumns, kPanelSums / (phases * std::min(g_.filters, kFewRows)) - kSpare);
   SetBox(most);
   while (WindowSize() > kPanelWindows && most > kMaxStrip) SetBox(most = most * 3 / 4);
-  // Of one image, as all that refuses: the choice, and with it the bits, are the same in a batch.
+  if (!window_) return most;
+  // Windows that copy more than the patches have are no gain.
   const std::int64_t columns = box_.extent[0] * box_.extent[1] * box_.extent[2];
-  if (window_) {
-    const std::int64_t size = window_->channel_size() * box_.extent[0];
-    if (size > kPanelWindows / channels_) return false;
-    // Windows that copy more than the patches have are no gain, nor are those of a single tap,
-    // which every task copies for itself, unless its columns are few.
-    if (size > columns * taps_ * 3 / 2 + 64) return false;
-    if (taps_ == 1 && columns > kColumnsOfRows) return false;
-  }
-  packs_rows_ = box_.columns() <= kColumnsOfRows && PatchesSize() <= kPanelStrips &&
-                channels_ * taps_ * kRowsAtOnce <= kPanelWeights;
-  const std::int64_t wanted = WantedTasks();
-  if (packs_rows_) {
-    SetRows(kPanelSums / (phases * (box_.columns() + kSpare)));
-  } else {
-    while (tasks() < wanted && most > kFewColumns) SetBox(most = std::max(most / 2, kFewColumns));
-  }
-  const std::int64_t boxes = tasks() / CeilDivide(g_.filters, rows_);
-  std::int64_t blocks = std::max(CeilDivide(g_.filters, rows_), CeilDivide(wanted, boxes));
-  if (wanted > 1 && boxes == 1) blocks += blocks % 2;  // for two threads
-  SetRows(std::min(rows_, std::max(CeilDivide(g_.filters, blocks), kFewRows)));
+  const bool good = WindowSize() <= kPanelWindows &&
+                    window_->channel_size() * box_.extent[0] <= columns * taps_ * 3 / 2 + 64;
+  return good ? most : 0;
+}
+
+// The box and the panels of a task that cost least with so many threads.
+void PanelLayout::ChooseTasks(std::int64_t most, std::int64_t threads) {
+  const auto phases = static_cast<std::int64_t>(phases_.size());
+  const auto enough = [&] { return threads == 1 || tasks() >= kTasksOfThread * threads; };
+  double least = std::numeric_limits<double>::infinity();
+  std::int64_t best_most = most;
+  std::int64_t best_panels = 1;
+  do {
+    SetBox(most);
+    const std::int64_t rows = std::min(kPanelWeights / (channels_ * taps_),
+                                       kPanelSums / (phases * (box_.columns() + kSpare)));
+    const std::int64_t panels = std::max<std::int64_t>(rows / PanelKernels().rows, 1);
+    const std::int64_t least_blocks = rows >= g_.filters ? 1 : CeilDivide(all_panels(), panels);
+    for (std::int64_t blocks = least_blocks; blocks <= all_panels(); blocks += blocks / 4 + 1) {
+      panels_ = CeilDivide(all_panels(), blocks);
+      const double cost = Cost(threads);
+      if (cost < least) {
+        least = cost;
+        best_most = most;
+        best_panels = panels_;
+      }
+      if (enough()) break;
+    }
+    // Smaller boxes would have weights packed more often.
+    if (least_blocks == 1 && enough()) break;
+    most = most * 3 / 4;
+  } while (most >= kMaxStrip);
+  SetBox(best_most);
+  panels_ = best_panels;
   pitch_ = OddLines(box_.columns() + kMaxStrip);
-  return true;
 }
 
-// Each of them copies its window again: not many for small problems.
-std::int64_t PanelLayout::WantedTasks() const {
-  constexpr std::int64_t kLeastProducts = 50'000'000;
-  constexpr std::int64_t kMost = 8;
-  if (products_ < kLeastProducts) return 1;
-  const std::int64_t all =
-      2 * std::clamp<std::int64_t>(products_ / (2 * kLeastProducts), 1, kMost / 2);
-  return CeilDivide(all, parts_);
-}
-
-// Of all patches of a block of depth.
-std::int64_t PanelLayout::PatchesSize() const {
-  std::int64_t size = 0;
-  for (const PanelPhase& phase : phases_) {
-    if (phase.shares_patches) continue;
-    size += RoundUp(box_.Cut(phase.patches.phases).columns(), kMaxStrip) * channels_ * phase.taps;
+// Cycles for a channel: of all tasks, or of those that the slowest of several threads has, where
+// the last one keeps the others waiting.
+double PanelLayout::Cost(std::int64_t threads) const {
+  const auto columns = static_cast<double>(box_.columns());
+  const auto vectors = static_cast<double>(CeilDivide(box_.columns(), kVector));
+  const auto taps = static_cast<double>(taps_);
+  double task = static_cast<double>(rows()) * taps * (vectors + kWeight) +
+                columns * static_cast<double>(patch_taps_) * kPatch;
+  if (window_) {
+    task += static_cast<double>(window_->channel_size() * box_.extent[0] * box_.images) * kWindow;
   }
-  return size;
+  if (threads == 1) return task * static_cast<double>(tasks());
+  constexpr double kLast = 0.1;  // of a task
+  const std::int64_t rounds = CeilDivide(tasks() * parts_, threads);
+  return task * (static_cast<double>(rounds) + kLast);
 }
 
 void PanelLayout::SetOffsets() {
@@ -220,17 +239,20 @@ void PanelLayout::SetOffsets() {
   }
 }
 
+std::int64_t PanelLayout::all_panels() const { return CeilDivide(g_.filters, PanelKernels().rows); }
+
+std::int64_t PanelLayout::FirstRow(std::int64_t panel) const {
+  const std::int64_t panels = all_panels();
+  return panel * (g_.filters / panels) + std::min(panel, g_.filters % panels);
+}
+
 std::int64_t PanelLayout::tasks() const {
-  std::int64_t tasks = g_.groups * CeilDivide(g_.filters, rows_) * CeilDivide(batch_, box_.images);
+  std::int64_t tasks =
+      g_.groups * CeilDivide(all_panels(), panels_) * CeilDivide(batch_, box_.images);
   for (std::size_t axis = 0; axis < 3; ++axis) {
     tasks *= CeilDivide(extent_[axis], box_.extent[axis]);
   }
   return tasks;
-}
-
-std::int64_t PanelLayout::RowsPackedAt(std::int64_t first_row) const {
-  const std::int64_t task_end = std::min((first_row / rows_ + 1) * rows_, g_.filters);
-  return std::min(packs_rows_ ? kRowsAtOnce : rows_, task_end - first_row);
 }
 
 PanelLayout::Task PanelLayout::TaskAt(std::int64_t index) const {
@@ -239,9 +261,11 @@ PanelLayout::Task PanelLayout::TaskAt(std::int64_t index) const {
     index /= count;
     return i;
   };
-  Task task{.group = 0, .first_row = 0, .rows = 0, .box = box_};
-  task.first_row = next(CeilDivide(g_.filters, rows_)) * rows_;
-  task.rows = std::min(rows_, g_.filters - task.first_row);
+  Task task{.group = 0, .first_row = 0, .rows = 0, .panels = 0, .box = box_};
+  const std::int64_t panel = next(CeilDivide(all_panels(), panels_)) * panels_;
+  task.panels = std::min(panels_, all_panels() - panel);
+  task.first_row = FirstRow(panel);
+  task.rows = FirstRow(panel + task.panels) - task.first_row;
   for (const std::size_t axis : {std::size_t{2}, std::size_t{1}, std::size_t{0}}) {
     task.box.origin[axis] = next(CeilDivide(extent_[axis], box_.extent[axis])) * box_.extent[axis];
   }

@@ -1,5 +1,6 @@
-// How kPanels cuts a convolution: into phases, blocks of depth, boxes of outputs and tasks. Follows
-// from the problem alone.
+// How kPanels cuts a convolution: into phases, blocks of depth, boxes of outputs and tasks. Phases
+// and blocks, which the bits depend on, follow from the problem alone; boxes and tasks from the
+// number of threads and the height of panels, too.
 #ifndef CONVSERVE_CORE_ALGORITHMS_PANEL_LAYOUT_H_
 #define CONVSERVE_CORE_ALGORITHMS_PANEL_LAYOUT_H_
 
@@ -23,16 +24,11 @@
 namespace convserve {
 
 // Elements of a task's packed weights, of all phases and one block of depth; of the windows of its
-// box; of its packed patches, one strip at least; of its totals. What a task works with at a time
-// stays in the L2 cache.
-inline constexpr std::int64_t kPanelWeights = std::int64_t{56} * 1024;
+// box; of its totals. Weights and totals are read in order, a few bytes a cycle: they may come from
+// the L3 cache.
+inline constexpr std::int64_t kPanelWeights = std::int64_t{192} * 1024;
 inline constexpr std::int64_t kPanelWindows = std::int64_t{64} * 1024;
-inline constexpr std::int64_t kPanelStrips = std::int64_t{32} * 1024;
-inline constexpr std::int64_t kPanelSums = std::int64_t{160} * 1024;
-static_assert(kPanelStrips >= kDepthBlock * kMaxStrip);
-// Rows of weights that are packed at a time where all patches are packed before: they stay in the
-// L1 cache.
-inline constexpr std::int64_t kRowsAtOnce = 24;
+inline constexpr std::int64_t kPanelSums = std::int64_t{240} * 1024;
 
 // Outputs of a phase: columns are numbered image by image, x fastest.
 struct Box {
@@ -130,18 +126,14 @@ class PanelLayout {
   const Patches& all() const { return *all_; }
   // The window that all phases read; nothing where columns are elements of the input.
   const std::optional<Window>& window() const { return window_; }
-  const Box& box() const { return box_; }      // the largest
-  std::int64_t rows() const { return rows_; }  // filters of a task
-  // Whether the columns of a task are so few that all of its patches are packed before its weights,
-  // a few rows at a time; else weights are before patches, strip by strip.
-  bool packs_rows() const { return packs_rows_; }
-  // Filters from `first_row` on whose weights are packed at once.
-  std::int64_t RowsPackedAt(std::int64_t first_row) const;
-  std::int64_t pitch() const { return pitch_; }  // from one row of totals to the next
+  const Box& box() const { return box_; }                  // the largest
+  std::int64_t rows() const { return FirstRow(panels_); }  // filters of a task at most
+  std::int64_t pitch() const { return pitch_; }            // from one row of totals to the next
 
   std::int64_t tasks() const;
   struct Task {
     std::int64_t group, first_row, rows;
+    std::int64_t panels;  // that have the rows
     Box box;
   };
   Task TaskAt(std::int64_t index) const;
@@ -149,16 +141,17 @@ class PanelLayout {
  private:
   void AddPhases(const Problem& problem, const PanelPart& part, const Patches& operands);
   bool ColumnsAreInputs() const;
-  bool ChooseTasks();
-  void SetRows(std::int64_t most);
+  // The first filter of a panel: all filters of a group are cut alike, whatever has them.
+  std::int64_t FirstRow(std::int64_t panel) const;
+  std::int64_t all_panels() const;
+  std::int64_t MostColumns();
+  void ChooseTasks(std::int64_t most, std::int64_t threads);
+  double Cost(std::int64_t threads) const;
   void SetBox(std::int64_t most);
-  std::int64_t WindowSize() const;
-  std::int64_t WantedTasks() const;
-  std::int64_t PatchesSize() const;
+  std::int64_t WindowSize() const;  // of an image
   void SetOffsets();
 
   const Geometry& g_;
-  const std::int64_t products_;
   const std::int64_t parts_;
   const std::int64_t batch_;  // at least 1: empty ones have plans, too
   std::string refusal_;
@@ -167,11 +160,11 @@ class PanelLayout {
   std::array<std::int64_t, 3> extent_ = {};  // outputs of the phases at most
   bool covers_rows_ = true;
   std::int64_t taps_ = 0;
+  std::int64_t patch_taps_ = 0;  // of which that read patches of their own
   std::int64_t channels_ = 0;
   std::optional<Window> window_;
   Box box_;
-  std::int64_t rows_ = 0;
-  bool packs_rows_ = false;
+  std::int64_t panels_ = 0;  // of a task at most
   std::int64_t pitch_ = 0;
 };
 

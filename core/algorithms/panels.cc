@@ -4,11 +4,10 @@
 //
 // per phase (core/phases.h) and group. A task has some filters of all phases, for a box of outputs
 // (core/algorithms/panel_layout.h). Block by block of depth it packs its weights into panels and
-// copies the part of the input that the box meets into a window (core/algorithms/window.h); both
-// stay in the L2 cache. A few strips of columns at a time it then packs patches from the window
-// into the L1 cache, for all of its filters. Other tasks pack some of it again, which costs little
-// beside the products that each of them makes, and no memory. Weights may come packed
-// (core/algorithms/weight_panels.h).
+// copies the part of the input that the box meets into a window (core/algorithms/window.h). A few
+// strips of columns at a time it then packs patches from the window into the L1 cache, for all of
+// its filters: tasks are as large as the number of threads lets them be, as others pack some of the
+// same again. Weights may come packed (core/algorithms/weight_panels.h).
 //
 // A block of depth is as many whole channels as hold kDepthBlock products at most; each block's sum
 // starts at zero (and within it anew, core/kernels/running_sum.h) and is then added to the total.
@@ -67,10 +66,11 @@ struct PanelScratch {
   float* weights = reinterpret_cast<float*>(ThreadScratch());
   float* windows = weights + kPanelWeights + kPanelSlack;
   float* strip = windows + kPanelWindows;
-  float* sums = strip + kPanelStrips;
+  float* sums = strip + kStrips;
 
+  static constexpr std::int64_t kStrips = kDepthBlock * kMaxStrip;
   static constexpr std::int64_t kSize =
-      kPanelWeights + kPanelSlack + kPanelWindows + kPanelStrips + kPanelSums;
+      kPanelWeights + kPanelSlack + kPanelWindows + kStrips + kPanelSums;
 };
 static_assert(PanelScratch::kSize * std::int64_t{sizeof(float)} <= kScratchBytes);
 
@@ -102,11 +102,7 @@ class Panels {
       if (stopped()) return;
       const Channels channels = BlockAt(c);
       patches_.CopyWindows(task, channels, copies, scratch.windows);
-      if (layout_.packs_rows()) {
-        AddRows(task, channels, scratch);
-      } else {
-        AddColumns(task, channels, copies, scratch);
-      }
+      AddChannels(task, channels, copies, scratch);
     }
     std::vector<const float*> totals_of_phases;
     for (std::size_t first = 0; first < phases.size() && !stopped();) {
@@ -148,7 +144,7 @@ class Panels {
   }
 
   static WeightPanels::Block WeightsOf(const Task& task, const Channels& channels) {
-    return {task.group, task.first_row, task.rows, channels.first, channels.count};
+    return {task.group, task.first_row, task.rows, task.panels, channels.first, channels.count};
   }
 
   float* SumsOf(std::size_t phase, const PanelScratch& scratch) const {
@@ -170,8 +166,8 @@ class Panels {
   }
 
   // Adds channels to all totals: weights are packed once, patches a few strips at a time.
-  void AddColumns(const Task& task, const Channels& channels, const std::vector<WindowCopy>& copies,
-                  const PanelScratch& scratch) const {
+  void AddChannels(const Task& task, const Channels& channels,
+                   const std::vector<WindowCopy>& copies, const PanelScratch& scratch) const {
     const float* weights = weights_.Panels(WeightsOf(task, channels), scratch.weights);
     layout_.ForEachPatches([&](std::size_t first, std::size_t last) {
       const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
@@ -207,49 +203,6 @@ class Panels {
     });
   }
 
-  // The same for few columns: patches are packed once, weights a few rows at a time.
-  void AddRows(const Task& task, const Channels& channels, const PanelScratch& scratch) const {
-    float* strip = scratch.strip;
-    layout_.ForEachPatches([&](std::size_t first, std::size_t /*last*/) {
-      const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
-      for (std::int64_t column = 0; column < box.columns(); column += kernels_.strip) {
-        StripRuns runs;
-        packing_.patches(
-            patches_.At(task, box, column, first, channels, scratch.windows, runs, strip));
-        strip += channels.count * layout_.phases()[first].taps * kernels_.strip;
-      }
-    });
-    Task rows = task;
-    for (; rows.first_row < task.first_row + task.rows; rows.first_row += kRowsAtOnce) {
-      if (stopped()) return;
-      const std::int64_t left = task.first_row + task.rows - rows.first_row;
-      rows.rows = std::min(kRowsAtOnce, left);
-      const float* weights = weights_.Panels(WeightsOf(rows, channels), scratch.weights);
-      PanelFetch fetch;
-      if (left > kRowsAtOnce) {
-        Task next = rows;
-        next.first_row += kRowsAtOnce;
-        next.rows = std::min(kRowsAtOnce, left - kRowsAtOnce);
-        fetch = weights_.Fetch(WeightsOf(next, channels));
-      }
-      PanelScratch part = scratch;
-      part.sums += (rows.first_row - task.first_row) * layout_.pitch();
-      strip = scratch.strip;
-      layout_.ForEachPatches([&](std::size_t first, std::size_t last) {
-        const Box box = task.box.Cut(layout_.phases()[first].patches.phases);
-        for (std::int64_t column = 0; column < box.columns(); column += kernels_.strip) {
-          const Columns columns{column, std::min(kernels_.strip, box.columns() - column)};
-          for (std::size_t i = first; i < last; ++i) {
-            PanelProduct product{.a = weights, .b = strip};
-            if (i == 0) product.fetch[0] = fetch.Part(column, columns.count, box.columns());
-            AddProduct(rows, box, columns, i, channels, part, product);
-          }
-          strip += channels.count * layout_.phases()[first].taps * kernels_.strip;
-        }
-      });
-    }
-  }
-
   // Adds the product of the packed weights with some strips to the totals of a phase.
   void AddProduct(const Task& task, const Box& box, const Columns& columns, std::size_t index,
                   const Channels& channels, const PanelScratch& scratch,
@@ -260,6 +213,7 @@ class Panels {
     product.depth = channels.count * phase.taps;
     product.strip_depth = product.depth;
     product.rows = task.rows;
+    product.panels = task.panels;
     product.columns = columns.count;
     product.c = SumsOf(index, scratch) + columns.first;
     product.c_stride = layout_.pitch();

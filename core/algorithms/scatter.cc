@@ -35,6 +35,8 @@ namespace {
 
 constexpr std::int64_t kMostFilters = 11;
 constexpr std::int64_t kLeastRows = 12;  // of the product
+constexpr std::int64_t kMostRows = 224;
+static_assert(kMostRows * kDepthBlock <= kPanelWeights);
 constexpr std::int64_t kLeastChannels = 16;
 constexpr std::int64_t kWantedTasks = 4;
 constexpr std::int64_t kFewInputs = 512;  // of a task, at least where there are so many
@@ -302,7 +304,7 @@ std::string Refusal(const Problem& problem) {
   std::int64_t rows = g.filters;
   std::int64_t phases = 1;
   for (const Axis& axis : g.axes) {
-    if (axis.kernel > kPanelWeights / kDepthBlock / rows) return "too many taps";
+    if (axis.kernel > kMostRows / rows) return "too many taps";
     rows *= axis.kernel;
     phases *= PhaseCount(problem.operation(), axis);
   }

@@ -64,14 +64,12 @@ void WeightPanels::PackAll(float* out) const {
   ForEachTask(g_.groups * blocks, {}, [&](std::int64_t task) {
     Block block{.group = task / blocks,
                 .first_row = 0,
-                .rows = 0,
+                .rows = g_.filters,
+                .panels = 0,
                 .first_channel = task % blocks * layout_.channels(),
                 .channels = 0};
     block.channels = std::min(layout_.channels(), g_.channels - block.first_channel);
-    for (; block.first_row < g_.filters; block.first_row += block.rows) {
-      block.rows = layout_.RowsPackedAt(block.first_row);
-      Pack(block, out + Offset(block));
-    }
+    Pack(block, out + Offset(block));
   });
 }
 
@@ -92,6 +90,7 @@ void WeightPanels::Pack(const Block& block, float* out) const {
   if (in_order_) taps = taps.first(static_cast<std::size_t>(block.channels * layout_.taps()));
   PackingKernels().weights({.from = At(block),
                             .rows = block.rows,
+                            .panels = block.panels,
                             .row_stride = g_.weight.filter,
                             .channels = in_order_ ? 1 : block.channels,
                             .channel_stride = g_.weight.channel,

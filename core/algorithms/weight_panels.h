@@ -22,7 +22,7 @@ class WeightPanels {
  public:
   // Some filters of a group, and channels of a block of depth.
   struct Block {
-    std::int64_t group, first_row, rows, first_channel, channels;
+    std::int64_t group, first_row, rows, panels, first_channel, channels;
   };
 
   // `packed` holds what PackAll has written; where it is empty, blocks are packed one by one.

@@ -123,7 +123,7 @@ void PackWeights(const PanelWeights& w) {
   constexpr std::int64_t kChannels = 8;
   for (std::int64_t first = 0; first < w.channels; first += kChannels) {
     float* out = w.out;
-    ForEachPanel(w.rows, [&](std::int64_t row, std::int64_t height) {
+    ForEachPanel(w.rows, w.panels, [&](std::int64_t row, std::int64_t height) {
       kFunctions[static_cast<std::size_t>(height - 1)](
           w, w.from + row * w.row_stride, first, std::min(first + kChannels, w.channels), out);
       out += height * w.panel_depth;

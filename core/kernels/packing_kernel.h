@@ -22,6 +22,7 @@ struct PanelTap {
 struct PanelWeights {
   const float* from = nullptr;
   std::int64_t rows = 0;
+  std::int64_t panels = 0;  // as in PanelProduct
   std::int64_t row_stride = 0;
   std::int64_t channels = 0;
   std::int64_t channel_stride = 0;

@@ -217,7 +217,7 @@ void MultiplyFewColumns(const PanelProduct& product) {
   PanelAt panels[PanelsAtOnce(1)];
   int count = 0;
   const float* a = product.a;
-  ForEachPanel(product.rows, [&](std::int64_t row, std::int64_t height) {
+  ForEachPanel(product.rows, product.panels, [&](std::int64_t row, std::int64_t height) {
     panels[count++] = {a + product.first_depth * height, row, height};
     a += height * product.panel_depth;
     if (count == most) {
@@ -247,8 +247,8 @@ void MultiplyStrips(const PanelProduct& product) {
   const std::int64_t parts = CeilDivide(product.depth, kRunningSum);
   const std::int64_t strips = CeilDivide(product.columns, Strip());
   Fetching fetching(product.fetch,
-                    CeilDivide(product.rows, kMostRows) * (1 + strips * (parts - 1)));
-  ForEachPanel(product.rows, [&](std::int64_t row, std::int64_t height) {
+                    PanelCount(product.rows, product.panels) * (1 + strips * (parts - 1)));
+  ForEachPanel(product.rows, product.panels, [&](std::int64_t row, std::int64_t height) {
     fetching.Share();
     const float* const* from = row == 0 ? product.packing.from : nullptr;
     for (std::int64_t column = 0; column < product.columns; column += Strip()) {
@@ -296,7 +296,7 @@ void Multiply(const PanelProduct& product) {
 const PanelTable* Panel();  // exported below
 
 const PanelTable* Panel() {
-  static const PanelTable table = {Strip(), &Multiply};
+  static const PanelTable table = {Strip(), kMostRows, &Multiply};
   return &table;
 }
 

@@ -42,14 +42,15 @@ struct PanelPacking {
   std::int64_t ahead = 0;
 };
 
-// `rows` rows of A are cut into panels of about equal height, the higher ones first; panel after
-// panel, each as [panel_depth][height].
+// `rows` rows of A are cut into panels of about equal height, the higher ones first, as few as
+// there can be unless `panels` tells how many; panel after panel, each as [panel_depth][height].
 struct PanelProduct {
   const float* a = nullptr;
   std::int64_t panel_depth = 0;
   std::int64_t first_depth = 0;  // of the panels, where this product begins
   std::int64_t depth = 0;
   std::int64_t rows = 0;
+  std::int64_t panels = 0;
   float* b = nullptr;             // aligned; strip after strip
   std::int64_t strip_depth = 0;   // rows from one strip to the next
   std::int64_t columns = 0;       // of all strips; whole vectors of C are written
@@ -66,6 +67,7 @@ struct PanelProduct {
 // Compiled once for each instruction set.
 struct PanelTable {
   std::int64_t strip = 0;  // columns of a strip
+  std::int64_t rows = 0;   // of a panel at most
   void (*multiply)(const PanelProduct&) = nullptr;
 };
 

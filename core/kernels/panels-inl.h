@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "core/divide.h"
 #include "core/kernels/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -23,10 +24,15 @@ constexpr int kMostRows = MaxRows(kVectors);  // of a panel
 
 HWY_INLINE std::int64_t Strip() { return kVectors * static_cast<std::int64_t>(hn::Lanes(D())); }
 
-// Calls body(row, height) for every panel.
+// Of so many rows: `panels`, or as few as there can be where that is 0.
+HWY_INLINE std::int64_t PanelCount(std::int64_t rows, std::int64_t panels) {
+  return panels > 0 ? panels : CeilDivide(rows, kMostRows);
+}
+
+// Calls body(row, height) for them.
 template <typename Body>
-HWY_INLINE void ForEachPanel(std::int64_t rows, Body body) {
-  ForEachPart(rows, kMostRows, body);
+HWY_INLINE void ForEachPanel(std::int64_t rows, std::int64_t panels, Body body) {
+  ForEachOfParts(rows, PanelCount(rows, panels), body);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -80,17 +80,21 @@ HWY_INLINE V MulAdd(D /*d*/, V a, V b, V sum) {
 }
 #endif
 
-// Calls body(first, size) for parts of `total`: as few as there are of at most `most` each, of
-// about equal size, the larger ones first.
+// Calls body(first, size) for so many parts of `total`, of about equal size, the larger ones first.
 template <typename Body>
-HWY_INLINE void ForEachPart(std::int64_t total, std::int64_t most, Body body) {
-  const std::int64_t parts = CeilDivide(total, most);
+HWY_INLINE void ForEachOfParts(std::int64_t total, std::int64_t parts, Body body) {
   std::int64_t first = 0;
   for (std::int64_t part = 0; part < parts; ++part) {
     const std::int64_t size = total / parts + (part < total % parts ? 1 : 0);
     body(first, size);
     first += size;
   }
+}
+
+// The same for as few parts as there are of at most `most` each.
+template <typename Body>
+HWY_INLINE void ForEachPart(std::int64_t total, std::int64_t most, Body body) {
+  ForEachOfParts(total, CeilDivide(total, most), body);
 }
 
 // The parts of sums that are too long for one running sum (core/kernels/running_sum.h).

@@ -189,7 +189,7 @@ HWY_INLINE void TransformPanel(const PanelTaps& taps, std::int64_t height, std::
 void Weights(const WinogradWeights& weights) {
   PanelTaps taps;
   float* panel = weights.out;
-  ForEachPanel(weights.filters, [&](std::int64_t first, std::int64_t height) {
+  ForEachPanel(weights.filters, 0, [&](std::int64_t first, std::int64_t height) {
     PanelNorms norms;
     for (std::int64_t k = 0; k < weights.count; k += PanelTaps::kChannels) {
       const std::int64_t count = std::min(PanelTaps::kChannels, weights.count - k);

@@ -12,6 +12,7 @@
 #include "core/planner.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tbb/task_arena.h"
 #include "tests/support/random_spec.h"
 
 namespace convserve {
@@ -91,6 +92,39 @@ TEST_F(PackedWeightTest, ServesItsPlanAndEqualOnes) {
   EXPECT_GE(packed->byte_count(), weight_.byte_count());
   EXPECT_TRUE(Run(plan_, *packed).ok());
   EXPECT_TRUE(Run(PlanOf({1, 32, 14, 14}, {48, 32, 1, 1}), *packed).ok());
+}
+
+// Tasks are cut by the number of threads, panels are not.
+TEST_F(PackedWeightTest, ServesAnyNumberOfThreads) {
+  const auto spec = [](Shape input, Shape weight) {
+    ProblemSpec spec;
+    spec.input = {DataType::kFloat32, std::move(input), {}};
+    spec.weight = {DataType::kFloat32, std::move(weight), {}};
+    return spec;
+  };
+  const ProblemSpec pointwise = spec({3, 130, 30, 30}, {301, 130, 1, 1});
+  ProblemSpec strided = spec({1, 120, 40, 37}, {250, 120, 3, 3});
+  strided.parameters = ConvParameters{.stride = {2, 2}};
+  ProblemSpec transposed = spec({1, 64, 32, 32}, {64, 100, 4, 4});
+  transposed.parameters = ConvTransposeParameters{.stride = {2, 2}};
+  for (const ProblemSpec& spec : {pointwise, strided, transposed}) {
+    Random random(5);
+    const RandomOperands operands = RealOperands(random, spec);
+    const Problem problem = *MakeProblem(spec);
+    const auto packed = PackWeight(*MakePlan(problem, "panels"), operands.weight.view());
+    ASSERT_TRUE(packed.ok()) << packed.status();
+    Operands with_packed = operands.view();
+    with_packed.packed_weight = &*packed;
+    const Tensor expected = *RunAlgorithm(problem, operands.view(), "panels");
+    for (const int threads : {1, 2, 5}) {
+      tbb::task_arena(threads).execute([&] {
+        EXPECT_TRUE(SameBits(expected, *RunAlgorithm(problem, operands.view(), "panels")))
+            << threads << " threads";
+        EXPECT_TRUE(SameBits(expected, *RunAlgorithm(problem, with_packed, "panels")))
+            << threads << " threads, packed";
+      });
+    }
+  }
 }
 
 TEST_F(PackedWeightTest, IsRefusedByOtherPlans) {
