@@ -9,9 +9,9 @@
 
 namespace convserve {
 
-// What one thread has: a huge page, where the system grants one, so that reading here and there in
-// it costs no look-ups of addresses.
-inline constexpr std::int64_t kScratchBytes = std::int64_t{2} << 20;
+// What one thread has: two huge pages, where the system grants them, so that reading here and there
+// in it costs no look-ups of addresses.
+inline constexpr std::int64_t kScratchBytes = std::int64_t{4} << 20;
 
 // kScratchBytes uninitialised bytes of the calling thread. Whoever takes them must be done with
 // them before anything else on this thread does: no task may be waited for in between.

@@ -24,11 +24,10 @@
 namespace convserve {
 
 // Elements of a task's packed weights, of all phases and one block of depth; of the windows of its
-// box; of its totals. Weights and totals are read in order, a few bytes a cycle: they may come from
-// the L3 cache.
-inline constexpr std::int64_t kPanelWeights = std::int64_t{192} * 1024;
-inline constexpr std::int64_t kPanelWindows = std::int64_t{64} * 1024;
-inline constexpr std::int64_t kPanelSums = std::int64_t{240} * 1024;
+// box; of its totals. All are read in order, a few bytes a cycle: they may come from the L3 cache.
+inline constexpr std::int64_t kPanelWeights = std::int64_t{264} * 1024;
+inline constexpr std::int64_t kPanelWindows = std::int64_t{192} * 1024;
+inline constexpr std::int64_t kPanelSums = std::int64_t{440} * 1024;
 
 // Outputs of a phase: columns are numbered image by image, x fastest.
 struct Box {

@@ -36,11 +36,13 @@ namespace {
 constexpr std::int64_t kMostFilters = 11;
 constexpr std::int64_t kLeastRows = 12;  // of the product
 constexpr std::int64_t kMostRows = 224;
-static_assert(kMostRows * kDepthBlock <= kPanelWeights);
 constexpr std::int64_t kLeastChannels = 16;
 constexpr std::int64_t kWantedTasks = 4;
 constexpr std::int64_t kFewInputs = 512;  // of a task, at least where there are so many
-static_assert((kPanelWeights + kPanelSlack + kDepthBlock * kMaxStrip + kPanelSums) *
+// Elements of a task's packed weights and of its products: both stay in the L2 cache.
+constexpr std::int64_t kWeights = kMostRows * kDepthBlock;
+constexpr std::int64_t kSums = std::int64_t{240} * 1024;
+static_assert((kWeights + kPanelSlack + kDepthBlock * kMaxStrip + kSums) *
                   std::int64_t{sizeof(float)} <=
               kScratchBytes);
 
@@ -63,7 +65,7 @@ struct Tiles {
     rows *= g.filters;
     covers = true;
     // Halves the longest axis until a tile's products fit.
-    while (Inputs() > kPanelSums / rows - 2 * kMaxStrip && Halve()) {
+    while (Inputs() > kSums / rows - 2 * kMaxStrip && Halve()) {
     }
     while (count() * g.batch < kWantedTasks && Inputs() > 2 * kFewInputs && Halve()) {
     }
@@ -148,7 +150,7 @@ class Scatter {
   void RunTile(const Task& task) const {
     const Tile tile = TileAt(task.tile);
     float* const weights = reinterpret_cast<float*>(ThreadScratch());
-    float* const strip = weights + kPanelWeights + kPanelSlack;
+    float* const strip = weights + kWeights + kPanelSlack;
     float* const products = strip + kDepthBlock * kMaxStrip;
     for (std::int64_t c = 0; c < g_.channels; c += kDepthBlock) {
       if (run_.stop.stop_requested()) return;
@@ -312,7 +314,7 @@ std::string Refusal(const Problem& problem) {
   if (g.input.channel > (std::int64_t{1} << 22)) return "planes too large";  // 32-bit offsets
   const Tiles tiles(problem, g);
   if (!tiles.covers) return "no output meets an input";
-  if (tiles.Inputs() > kPanelSums / rows - 2 * kMaxStrip ||
+  if (tiles.Inputs() > kSums / rows - 2 * kMaxStrip ||
       tiles.Inputs() * 2 > tiles.extent[0] * tiles.extent[1] * tiles.extent[2] * 3) {
     return "taps too far apart";
   }
