@@ -48,18 +48,94 @@ struct Place {
   std::span<const GemmSegment> segments;  // from the one that holds `column` on
 };
 
+// The sums of a block, to be added to several segments or to parts of them.
+template <typename T>
+struct KeptSums {
+  const T* sums = nullptr;
+  std::int64_t pitch = 0;  // from one row to the next, with a vector to spare
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+};
+
+// To elements side by side: `count` of each row, from column `from` on.
+template <typename T>
+HWY_INLINE void AddRows(const GemmTile<T>& tile, std::int64_t row, const KeptSums<T>& kept,
+                        std::int64_t from, std::int64_t count, T* HWY_RESTRICT c) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t i = 0; i < kept.rows; ++i, c += tile.c_stride) {
+    const T* HWY_RESTRICT sums = kept.sums + i * kept.pitch + from;
+    const V bias = hn::Set(d, tile.bias != nullptr ? tile.bias[row + i] : T{0});
+    std::int64_t j = 0;
+    for (; j + lanes <= count; j += lanes) {
+      V sum = hn::LoadU(d, sums + j);
+      if (tile.accumulate) sum = hn::Add(hn::LoadU(d, c + j), sum);
+      if (tile.bias != nullptr) sum = hn::Add(sum, bias);
+      hn::StoreU(sum, d, c + j);
+    }
+    if (j == count) continue;
+    V sum = hn::LoadU(d, sums + j);
+    if (tile.accumulate) {
+      const auto mask = hn::FirstN(d, static_cast<std::size_t>(count - j));
+      sum = hn::Add(hn::MaskedLoad(mask, d, c + j), sum);
+    }
+    if (tile.bias != nullptr) sum = hn::Add(sum, bias);
+    StoreFirst(d, sum, count - j, c + j);
+  }
+}
+
+// To elements that lie apart.
+template <typename T>
+HWY_INLINE void AddApart(const GemmTile<T>& tile, std::int64_t row, const KeptSums<T>& kept,
+                         std::int64_t from, std::int64_t count, T* HWY_RESTRICT c) {
+  for (std::int64_t i = 0; i < kept.rows; ++i, c += tile.c_stride) {
+    for (std::int64_t j = 0; j < count; ++j) {
+      T& to = c[j * tile.c_step];
+      T sum = kept.sums[i * kept.pitch + from + j];
+      if (tile.accumulate) sum = to + sum;
+      to = tile.bias != nullptr ? sum + tile.bias[row + i] : sum;
+    }
+  }
+}
+
+// Segment by segment. One function for all blocks: inlined, it would be most of each.
+template <typename T>
+HWY_NOINLINE void AddSegments(const GemmTile<T>& tile, const Place& place,
+                              const KeptSums<T>& kept) {
+  const std::int64_t end = place.column + kept.columns;
+  for (const GemmSegment& segment : place.segments) {
+    if (segment.first >= end) return;
+    const std::int64_t first = std::max(segment.first, place.column);
+    const std::int64_t count = std::min(segment.first + segment.count, end) - first;
+    T* c =
+        tile.c + place.row * tile.c_stride + segment.offset + (first - segment.first) * tile.c_step;
+    const std::int64_t from = first - place.column;
+    if (tile.c_step == 1) {
+      AddRows(tile, place.row, kept, from, count, c);
+    } else {
+      AddApart(tile, place.row, kept, from, count, c);
+    }
+  }
+}
+
 // One block: rows [row, row + kRows), kVectors vectors from `column` on.
 template <typename T, int kRows, int kVectors>
 class Block {
  public:
   static void Run(const GemmTile<T>& tile, const Place& place) {
     Block block;
-    if (!block.Multiply(tile, place)) block.AddSegments(tile, place);
+    if (block.Multiply(tile, place)) return;
+    AddSegments<T>(
+        tile, place,
+        {block.sums_[0], kPitch, kRows, kVectors * static_cast<std::int64_t>(hn::Lanes(D()))});
   }
 
  private:
   using D = hn::ScalableTag<T>;
   using V = hn::Vec<D>;
+  // The last vector is read past its end when a segment begins within it.
+  static constexpr std::int64_t kPitch = (kVectors + 1) * hn::MaxLanes(D());
 
   // Adds the sums to a single segment that has room for all of them and returns true, or else keeps
   // them in sums_.
@@ -140,64 +216,7 @@ class Block {
     return true;
   }
 
-  // Adds sums_ to their places, segment by segment.
-  HWY_INLINE void AddSegments(const GemmTile<T>& tile, const Place& place) const {
-    const auto lanes = static_cast<std::int64_t>(hn::Lanes(D()));
-    const std::int64_t end = place.column + kVectors * lanes;
-    for (const GemmSegment& segment : place.segments) {
-      if (segment.first >= end) return;
-      const std::int64_t first = std::max(segment.first, place.column);
-      const std::int64_t count = std::min(segment.first + segment.count, end) - first;
-      T* c = tile.c + place.row * tile.c_stride + segment.offset +
-             (first - segment.first) * tile.c_step;
-      const std::int64_t from = first - place.column;
-      if (tile.c_step == 1) {
-        AddRows(tile, place.row, from, count, c);
-      } else {
-        AddApart(tile, place.row, from, count, c);
-      }
-    }
-  }
-
-  HWY_INLINE void AddRows(const GemmTile<T>& tile, std::int64_t row, std::int64_t from,
-                          std::int64_t count, T* HWY_RESTRICT c) const {
-    const D d;
-    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    std::int64_t j = 0;
-    for (; j + lanes <= count; j += lanes) {
-      for (int i = 0; i < kRows; ++i) {
-        T* HWY_RESTRICT to = c + i * tile.c_stride + j;
-        V sum = hn::LoadU(d, sums_[i] + from + j);
-        if (tile.accumulate) sum = hn::Add(hn::LoadU(d, to), sum);
-        if (tile.bias != nullptr) sum = hn::Add(sum, hn::Set(d, tile.bias[row + i]));
-        hn::StoreU(sum, d, to);
-      }
-    }
-    if (j == count) return;
-    const auto mask = hn::FirstN(d, static_cast<std::size_t>(count - j));
-    for (int i = 0; i < kRows; ++i) {
-      T* HWY_RESTRICT to = c + i * tile.c_stride + j;
-      V sum = hn::LoadU(d, sums_[i] + from + j);
-      if (tile.accumulate) sum = hn::Add(hn::MaskedLoad(mask, d, to), sum);
-      if (tile.bias != nullptr) sum = hn::Add(sum, hn::Set(d, tile.bias[row + i]));
-      StoreFirst(d, sum, count - j, to);
-    }
-  }
-
-  HWY_INLINE void AddApart(const GemmTile<T>& tile, std::int64_t row, std::int64_t from,
-                           std::int64_t count, T* HWY_RESTRICT c) const {
-    for (int i = 0; i < kRows; ++i, c += tile.c_stride) {
-      for (std::int64_t j = 0; j < count; ++j) {
-        T& to = c[j * tile.c_step];
-        T sum = sums_[i][from + j];
-        if (tile.accumulate) sum = to + sum;
-        to = tile.bias != nullptr ? sum + tile.bias[row + i] : sum;
-      }
-    }
-  }
-
-  // The last vector is read past its end when a segment begins within it.
-  HWY_ALIGN T sums_[kRows][(kVectors + 1) * hn::MaxLanes(D())];
+  HWY_ALIGN T sums_[kRows][kPitch];
 };
 
 template <typename T>
