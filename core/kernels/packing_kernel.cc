@@ -131,32 +131,47 @@ void PackWeights(const PanelWeights& w) {
   }
 }
 
+// A run of less than two vectors of `d`: in two of the widest that it fills, of which the second
+// may begin within the first.
+template <class DRun>
+HWY_INLINE void PackRun(DRun d, const StripPatches& p, const StripRun& run) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  if constexpr (hn::MaxLanes(d) > 4) {
+    if (run.count < lanes) return PackRun(hn::Half<DRun>(), p, run);
+  }
+  const std::int64_t strip = Strip();
+  const float* from = p.from + run.from;
+  float* HWY_RESTRICT out = p.out + run.to;
+  const std::int64_t last = run.count - lanes;
+  if (last >= 0) {
+    for (const std::int32_t offset : p.offsets) {
+      const float* HWY_RESTRICT at = from + offset;
+      hn::StoreU(hn::LoadU(d, at), d, out);
+      hn::StoreU(hn::LoadU(d, at + last), d, out + last);
+      out += strip;
+    }
+  } else {
+    for (const std::int32_t offset : p.offsets) {
+      for (std::int64_t i = 0; i < run.count; ++i) out[i] = from[offset + i];
+      out += strip;
+    }
+  }
+}
+
 void PackPatches(const StripPatches& p) {
   const D d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   for (const StripRun& run : p.runs) {
-    const float* from = p.from + run.from;
-    float* HWY_RESTRICT out = p.out + run.to;
-    const std::int64_t last = run.count - lanes;  // where a vector begins that ends the run
-    if (last == lanes) {
-      for (const std::int32_t offset : p.offsets) {
-        const float* HWY_RESTRICT at = from + offset;
-        hn::Store(hn::LoadU(d, at), d, out);
-        hn::Store(hn::LoadU(d, at + lanes), d, out + lanes);
-        out += kVectors * lanes;
-      }
-    } else if (last >= 0) {
-      for (const std::int32_t offset : p.offsets) {
-        const float* HWY_RESTRICT at = from + offset;
-        hn::StoreU(hn::LoadU(d, at), d, out);
-        hn::StoreU(hn::LoadU(d, at + last), d, out + last);
-        out += kVectors * lanes;
-      }
-    } else {
-      for (const std::int32_t offset : p.offsets) {
-        CopyFew<hn::MaxLanes(d)>(from + offset, run.count, out);
-        out += kVectors * lanes;
-      }
+    if (run.count < 2 * lanes) {
+      PackRun(d, p, run);
+      continue;
+    }
+    float* HWY_RESTRICT out = p.out;
+    for (const std::int32_t offset : p.offsets) {
+      const float* HWY_RESTRICT at = p.from + run.from + offset;
+      hn::Store(hn::LoadU(d, at), d, out);
+      hn::Store(hn::LoadU(d, at + lanes), d, out + lanes);
+      out += kVectors * lanes;
     }
   }
 }
