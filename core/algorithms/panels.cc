@@ -5,9 +5,9 @@
 // per phase (core/phases.h) and group. A task has some filters of all phases, for a box of outputs
 // (core/algorithms/panel_layout.h). Block by block of depth it packs its weights into panels and
 // copies the part of the input that the box meets into a window (core/algorithms/window.h). A few
-// strips of columns at a time it then packs patches from the window into the L1 cache, for all of
-// its filters: tasks are as large as the number of threads lets them be, as others pack some of the
-// same again. Weights may come packed (core/algorithms/weight_panels.h).
+// strips of columns at a time it then packs patches from the window, for all of its filters: tasks
+// are as large as the number of threads lets them be, as others pack some of the same again.
+// Weights may come packed (core/algorithms/weight_panels.h).
 //
 // A block of depth is as many whole channels as hold kDepthBlock products at most; each block's sum
 // starts at zero (and within it anew, core/kernels/running_sum.h) and is then added to the total.
@@ -58,19 +58,21 @@ constexpr std::int64_t kLeastDepth = 8;
 constexpr std::int64_t kMostTaps = std::int64_t{16} * 1024;
 constexpr std::int64_t kMostPhases = 64;
 
-// Strips multiplied at once at most.
+// Strips multiplied at once, and elements of their patches, at most: those stay in the L2 cache,
+// which gives a vector as fast as a panel takes it.
 constexpr std::int64_t kStripsAtOnce = 32;
+constexpr std::int64_t kPatches = std::int64_t{24} * 1024;
+static_assert(kPatches >= kDepthBlock * kMaxStrip);
 
 // What a thread works in.
 struct PanelScratch {
   float* weights = reinterpret_cast<float*>(ThreadScratch());
   float* windows = weights + kPanelWeights + kPanelSlack;
   float* strip = windows + kPanelWindows;
-  float* sums = strip + kStrips;
+  float* sums = strip + kPatches;
 
-  static constexpr std::int64_t kStrips = kDepthBlock * kMaxStrip;
   static constexpr std::int64_t kSize =
-      kPanelWeights + kPanelSlack + kPanelWindows + kStrips + kPanelSums;
+      kPanelWeights + kPanelSlack + kPanelWindows + kPatches + kPanelSums;
 };
 static_assert(PanelScratch::kSize * std::int64_t{sizeof(float)} <= kScratchBytes);
 
@@ -151,10 +153,9 @@ class Panels {
     return scratch.sums + static_cast<std::int64_t>(phase) * layout_.rows() * layout_.pitch();
   }
 
-  // Columns from `column` on whose patches stay in the L1 cache, and whose totals go to one place.
+  // Columns from `column` on that are multiplied at once, and whose totals go to one place.
   std::int64_t ColumnsAtOnce(std::size_t first, std::size_t last, const Box& box,
                              std::int64_t column, std::int64_t depth) const {
-    constexpr std::int64_t kPatches = std::int64_t{5} * 1024;
     const std::int64_t left = box.columns() - column;
     if (left <= kernels_.strip) return left;
     const std::int64_t most = std::min({left, kPatches / depth, kStripsAtOnce * kernels_.strip}) /

@@ -44,8 +44,6 @@ constexpr std::int64_t kWindowSize = std::int64_t{32} * 1024;
 constexpr std::int64_t kWantedTasks = 8;  // so that several threads find work
 // Filters of a task at least, where there are more: each task transforms its tiles.
 constexpr std::int64_t kLeastFilters = 128;
-// Elements of strips that are multiplied at once.
-constexpr std::int64_t kColumns = std::int64_t{6} * 1024;
 
 // What a thread works in.
 struct WinogradScratch {
@@ -248,22 +246,16 @@ class Winograd {
     product.panel_depth = product.depth;
     product.strip_depth = product.depth + 1;
     product.rows = filters.count;
+    product.columns = tiles.block.tiles.count();
     product.before_stride = layout_.sums_pitch();
     product.c_stride = layout_.sums_pitch();
-    // Strips that stay in the L1 cache.
-    const std::int64_t columns =
-        std::max(kColumns / product.depth / kMaxStrip, std::int64_t{1}) * kMaxStrip;
     for (std::int64_t e = 0; e < kWinogradElements; ++e) {
       product.a = panels + e * layout_.panels_stride();
+      product.b = transformed + e * layout_.tiles_stride();
+      product.c = sums + e * layout_.sums_stride();
+      if (channels.first > 0) product.before = product.c;
       product.fetch[0] = fetch.Part(e, 1, kWinogradElements);
-      for (std::int64_t t = 0; t < tiles.block.tiles.count(); t += columns) {
-        product.columns = std::min(columns, tiles.block.tiles.count() - t);
-        product.b = transformed + e * layout_.tiles_stride() + t * product.strip_depth;
-        product.c = sums + e * layout_.sums_stride() + t;
-        if (channels.first > 0) product.before = product.c;
-        multiply_(product);
-        product.fetch = {};
-      }
+      multiply_(product);
     }
   }
 
