@@ -84,6 +84,8 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
   float* HWY_RESTRICT c = p.c + row * c_stride + column;
   V sums[kRows][kWidth];
   const bool past_caches = p.past_caches && FillsLines(c, c_stride, kWidth * sizeof(V));
+  // Of rows that begin within a line, what stood before has brought the first: the lines with the
+  // last element of every sixteen are fetched, here and of what is packed.
   if (!past_caches) {
     HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
       HWY_UNROLL(2) for (std::int64_t x = 0; x < kWidth * kLanes; x += kLine) {
