@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "core/algorithms/border.h"
 #include "core/divide.h"
 #include "core/kernels/panel_kernel.h"
+#include "core/kernels/running_sum.h"
 #include "fmt/format.h"
 #include "tbb/task_arena.h"
 
@@ -14,7 +16,7 @@ namespace {
 
 // Columns of a box at most.
 constexpr std::int64_t kMostColumns = 1024;
-// Columns of totals beside those of the box.
+// Columns of totals beside those of a phase.
 constexpr std::int64_t kSpare = 2 * kMaxStrip;
 // Filters that any task has room for: a panel of every instruction set at least.
 constexpr std::int64_t kFewRows = 24;
@@ -42,12 +44,23 @@ bool SamePatches(const std::array<Phase, 3>& a, const std::array<Phase, 3>& b) {
   return true;
 }
 
+// Has the union of some phases step as far from tap to tap as still meets all of theirs.
+void WidenTapStep(const std::vector<Phase>& phases, Phase& all) {
+  std::int64_t step = 0;
+  for (const Phase& phase : phases) {
+    step = std::gcd(step, phase.first_input - all.first_input);
+    if (phase.taps > 1) step = std::gcd(step, phase.tap_step);
+  }
+  if (step == 0) return;
+  all.taps = (all.taps - 1) * all.tap_step / step + 1;
+  all.tap_step = step;
+}
+
 }  // namespace
 
-PanelLayout::PanelLayout(const Problem& problem, const Geometry& g, const PanelPart& part,
-                         const Patches& operands)
-    : g_(g), parts_(part.parts), batch_(std::max<std::int64_t>(g.batch, 1)) {
-  AddPhases(problem, part, operands);
+PanelLayout::PanelLayout(const Problem& problem, const Geometry& g, const Patches& operands)
+    : g_(g), batch_(std::max<std::int64_t>(g.batch, 1)) {
+  AddPhases(problem, operands);
   if (phases_.empty()) return;
   std::int64_t most_taps = 1;
   for (const PanelPhase& phase : phases_) most_taps = std::max(most_taps, phase.taps);
@@ -61,7 +74,11 @@ PanelLayout::PanelLayout(const Problem& problem, const Geometry& g, const PanelP
       return;
     }
   }
-  channels_ = std::clamp<std::int64_t>(kDepthBlock / most_taps, 1, g_.channels);
+  // Tap by tap, as many as a running sum takes.
+  const bool apart = std::any_of(phases_.begin(), phases_.end(),
+                                 [](const PanelPhase& phase) { return !phase.ends_sum; });
+  channels_ =
+      std::clamp<std::int64_t>(apart ? kRunningSum : kDepthBlock / most_taps, 1, g_.channels);
   if (channels_ * taps_ > kPanelWeights / kFewRows) {
     refusal_ = "too many taps";
     return;
@@ -77,22 +94,24 @@ PanelLayout::PanelLayout(const Problem& problem, const Geometry& g, const PanelP
   SetOffsets();
 }
 
-void PanelLayout::AddPhases(const Problem& problem, const PanelPart& part,
-                            const Patches& operands) {
-  for (const std::array<Phase, 3>& axes : part.phases) {
+void PanelLayout::AddPhases(const Problem& problem, const Patches& operands) {
+  for (const PanelPart& part : PanelParts(problem, g_)) {
+    const auto& axes = part.axes;
     PanelPhase phase{{g_, operands.mode, axes, operands.input, operands.weight}};
     phase.taps = phase.patches.taps();
-    phase.first_tap = taps_;
+    phase.first_tap = part.first_tap;
+    phase.begins_sum = part.begins_sum;
+    phase.ends_sum = part.ends_sum;
     covers_rows_ &= axes[0].taps > 0 && axes[1].taps > 0;
     if (phase.taps == 0) continue;
-    taps_ += phase.taps;
+    taps_ = std::max(taps_, phase.first_tap + phase.taps);
     if (!phases_.empty()) {
       const auto& before = phases_.back().patches.phases;
       phase.shares_patches = SamePatches(axes, before);
-      phase.shares_row = axes[0].first_output == before[0].first_output &&
+      phase.shares_row = problem.operation() == Operation::kConvTranspose &&
+                         axes[0].first_output == before[0].first_output &&
                          axes[1].first_output == before[1].first_output;
     }
-    if (!phase.shares_patches) patch_taps_ += phase.taps;
     phases_.push_back(std::move(phase));
   }
   covers_rows_ &= !phases_.empty() && !HasUncoveredOutputs(problem.operation(), g_.axes[0]) &&
@@ -103,6 +122,7 @@ void PanelLayout::AddPhases(const Problem& problem, const PanelPart& part,
     std::vector<Phase> all;
     for (const PanelPhase& phase : phases_) all.push_back(phase.patches.phases[axis]);
     axes[axis] = Union(all);
+    if (phases_.size() > 1) WidenTapStep(all, axes[axis]);
     extent_[axis] = axes[axis].outputs;
   }
   // Outputs along x that no phase has, between those of a row, are written with it.
@@ -149,14 +169,23 @@ std::int64_t PanelLayout::WindowSize() const {
   return window_ ? window_->channel_size() * channels_ * box_.extent[0] : 0;
 }
 
+std::int64_t PanelLayout::Totals() const {
+  std::int64_t totals = 0;
+  for (const PanelPhase& phase : phases_) {
+    if (phase.begins_sum) totals += box_.Cut(phase.patches.phases).columns() + kSpare;
+  }
+  return totals;
+}
+
 // Columns of the largest box at most; 0 where that is no good. Of one image, as all that refuses:
 // the choice, and with it the bits, are the same in a batch.
 std::int64_t PanelLayout::MostColumns() {
-  const auto phases = static_cast<std::int64_t>(phases_.size());
-  std::int64_t most =
-      std::min(kMostColumns, kPanelSums / (phases * std::min(g_.filters, kFewRows)) - kSpare);
+  std::int64_t most = kMostColumns;
   SetBox(most);
-  while (WindowSize() > kPanelWindows && most > kMaxStrip) SetBox(most = most * 3 / 4);
+  while ((WindowSize() > kPanelWindows || Totals() > kPanelSums / std::min(g_.filters, kFewRows)) &&
+         most > kMaxStrip) {
+    SetBox(most = most * 3 / 4);
+  }
   if (!window_) return most;
   // Windows that copy more than the patches have are no gain.
   const std::int64_t columns = box_.extent[0] * box_.extent[1] * box_.extent[2];
@@ -167,15 +196,13 @@ std::int64_t PanelLayout::MostColumns() {
 
 // The box and the panels of a task that cost least with so many threads.
 void PanelLayout::ChooseTasks(std::int64_t most, std::int64_t threads) {
-  const auto phases = static_cast<std::int64_t>(phases_.size());
   const auto enough = [&] { return threads == 1 || tasks() >= kTasksOfThread * threads; };
   double least = std::numeric_limits<double>::infinity();
   std::int64_t best_most = most;
   std::int64_t best_panels = 1;
   do {
     SetBox(most);
-    const std::int64_t rows = std::min(kPanelWeights / (channels_ * taps_),
-                                       kPanelSums / (phases * (box_.columns() + kSpare)));
+    const std::int64_t rows = std::min(kPanelWeights / (channels_ * taps_), kPanelSums / Totals());
     const std::int64_t panels = std::max<std::int64_t>(rows / PanelKernels().rows, 1);
     const std::int64_t least_blocks = rows >= g_.filters ? 1 : CeilDivide(all_panels(), panels);
     for (std::int64_t blocks = least_blocks; blocks <= all_panels(); blocks += blocks / 4 + 1) {
@@ -194,23 +221,33 @@ void PanelLayout::ChooseTasks(std::int64_t most, std::int64_t threads) {
   } while (most >= kMaxStrip);
   SetBox(best_most);
   panels_ = best_panels;
-  pitch_ = OddLines(box_.columns() + kMaxStrip);
+  std::int64_t first_total = 0;
+  std::int64_t total = 0;
+  for (PanelPhase& phase : phases_) {
+    if (phase.begins_sum) {
+      first_total = total;
+      total += RoundUp(box_.Cut(phase.patches.phases).columns(), kVector) + kMaxStrip;
+    }
+    phase.first_total = first_total;
+  }
+  pitch_ = OddLines(total);
 }
 
 // Cycles for a channel: of all tasks, or of those that the slowest of several threads has, where
 // the last one keeps the others waiting.
 double PanelLayout::Cost(std::int64_t threads) const {
-  const auto columns = static_cast<double>(box_.columns());
-  const auto vectors = static_cast<double>(CeilDivide(box_.columns(), kVector));
-  const auto taps = static_cast<double>(taps_);
-  double task = static_cast<double>(rows()) * taps * (vectors + kWeight) +
-                columns * static_cast<double>(patch_taps_) * kPatch;
+  double task = static_cast<double>(rows() * taps_) * kWeight;
+  for (const PanelPhase& phase : phases_) {
+    const std::int64_t columns = box_.Cut(phase.patches.phases).columns();
+    task += static_cast<double>(rows() * phase.taps * CeilDivide(columns, kVector));
+    if (!phase.shares_patches) task += static_cast<double>(columns * phase.taps) * kPatch;
+  }
   if (window_) {
     task += static_cast<double>(window_->channel_size() * box_.extent[0] * box_.images) * kWindow;
   }
   if (threads == 1) return task * static_cast<double>(tasks());
   constexpr double kLast = 0.1;  // of a task
-  const std::int64_t rounds = CeilDivide(tasks() * parts_, threads);
+  const std::int64_t rounds = CeilDivide(tasks(), threads);
   return task * (static_cast<double>(rounds) + kLast);
 }
 

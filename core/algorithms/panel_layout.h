@@ -87,24 +87,27 @@ struct Box {
 struct PanelPhase {
   Patches patches;
   std::int64_t taps = 0;
-  std::int64_t first_tap = 0;   // among those of all phases
-  bool shares_patches = false;  // with the phase before it
-  bool shares_row = false;      // lies in the same rows of the output as the phase before it
+  std::int64_t first_tap = 0;  // of PanelPart
+  bool begins_sum = true;
+  bool ends_sum = true;
+  std::int64_t first_total = 0;  // where its totals begin in each row of them
+  bool shares_patches = false;   // with the phase before it
+  bool shares_row = false;       // lies in the same rows of the output as the phase before it
   std::vector<std::int32_t> offsets =
       {};  // of the rows of a block of depth, in the window or the input
 };
 
 class PanelLayout {
  public:
-  // Of the phases of `part` that have taps; `operands` has the operands.
-  PanelLayout(const Problem& problem, const Geometry& g, const PanelPart& part,
-              const Patches& operands);
+  // `operands` has the operands.
+  PanelLayout(const Problem& problem, const Geometry& g, const Patches& operands);
   PanelLayout(const PanelLayout&) = delete;  // the window refers to it
   PanelLayout& operator=(const PanelLayout&) = delete;
 
   // Why the layout is no good; empty when it is.
   std::string Refusal() const { return refusal_; }
 
+  // The parts that have taps.
   const std::vector<PanelPhase>& phases() const { return phases_; }
   // Calls body(first, last) for phases [first, last) that share their patches.
   template <typename Body>
@@ -118,7 +121,7 @@ class PanelLayout {
   }
   // Whether every row of outputs, along x, is in some phase.
   bool covers_rows() const { return covers_rows_; }
-  std::int64_t taps() const { return taps_; }          // of all phases
+  std::int64_t taps() const { return taps_; }          // whose weights are packed
   std::int64_t channels() const { return channels_; }  // of a block of depth
   std::int64_t depth_blocks() const { return CeilDivide(g_.channels, channels_); }
   std::int64_t panel_depth() const { return channels_ * taps_; }
@@ -138,7 +141,7 @@ class PanelLayout {
   Task TaskAt(std::int64_t index) const;
 
  private:
-  void AddPhases(const Problem& problem, const PanelPart& part, const Patches& operands);
+  void AddPhases(const Problem& problem, const Patches& operands);
   bool ColumnsAreInputs() const;
   // The first filter of a panel: all filters of a group are cut alike, whatever has them.
   std::int64_t FirstRow(std::int64_t panel) const;
@@ -148,10 +151,10 @@ class PanelLayout {
   double Cost(std::int64_t threads) const;
   void SetBox(std::int64_t most);
   std::int64_t WindowSize() const;  // of an image
+  std::int64_t Totals() const;      // of a row
   void SetOffsets();
 
   const Geometry& g_;
-  const std::int64_t parts_;
   const std::int64_t batch_;  // at least 1: empty ones have plans, too
   std::string refusal_;
   std::vector<PanelPhase> phases_;
@@ -159,7 +162,6 @@ class PanelLayout {
   std::array<std::int64_t, 3> extent_ = {};  // outputs of the phases at most
   bool covers_rows_ = true;
   std::int64_t taps_ = 0;
-  std::int64_t patch_taps_ = 0;  // of which that read patches of their own
   std::int64_t channels_ = 0;
   std::optional<Window> window_;
   Box box_;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 
 #include "core/algorithms/patches.h"
 
@@ -26,45 +25,74 @@ std::vector<Phase> Split(const Phase& phase, std::int64_t input) {
   return stretches;
 }
 
-// Multiply-adds for one filter and channel, about, with the time that it takes to pack the weights
-// of every part. Sizes may be too large for integers: a plan allocates nothing.
-double Cost(const Stretches& stretches) {
-  constexpr double kProductsPerWeight = 64;
+// Taps of all outputs that are apart, at most.
+constexpr double kMostParts = 128;
+
+// Of all combinations of the stretches of each axis: the multiply-adds for one filter and channel,
+// and the taps. Sizes may be too large for integers: a plan allocates nothing.
+struct Work {
   double products = 1;
-  double weights = 1;
+  double taps = 1;
+};
+Work WorkOf(const Stretches& stretches) {
+  Work work;
   for (const std::vector<Phase>& axis : stretches) {
-    double axis_products = 0;
-    double axis_weights = 0;
+    double products = 0;
+    double taps = 0;
     for (const Phase& stretch : axis) {
-      const auto taps = static_cast<double>(stretch.taps);
-      axis_products += static_cast<double>(stretch.outputs) * taps;
-      axis_weights += taps;
+      products += static_cast<double>(stretch.outputs) * static_cast<double>(stretch.taps);
+      taps += static_cast<double>(stretch.taps);
     }
-    products *= axis_products;
-    weights *= axis_weights;
+    work.products *= products;
+    work.taps *= taps;
   }
-  return products + kProductsPerWeight * weights;
+  return work;
 }
 
-// The way of splitting some axes, or none, that costs least; one that splits has to gain a sixth.
-Stretches Cheapest(const std::array<Phase, 3>& phases, const Geometry& g) {
-  const Stretches whole = {{{phases[0]}, {phases[1]}, {phases[2]}}};
-  Stretches split;
+// Whether outputs that meet the same taps are worth it to be apart: a sixth less to do, where every
+// tap costs as much as some products more. Nothing may meet padding then.
+bool Pays(const Stretches& whole, const Stretches& split, const Geometry& g) {
   for (std::size_t axis = 0; axis < 3; ++axis) {
-    split[axis] = Split(phases[axis], g.axes[axis].input);
-  }
-  Stretches best = whole;
-  double least = Cost(whole) * 5 / 6;
-  for (unsigned choice = 1; choice < 8; ++choice) {
-    Stretches some = whole;
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      if ((choice >> axis & 1) != 0) some[axis] = split[axis];
+    for (const Phase& stretch : split[axis]) {
+      const auto [first, last] =
+          std::minmax({stretch.Input(0, 0), stretch.Input(0, stretch.taps - 1)});
+      if (first < 0 || last + (stretch.outputs - 1) * stretch.input_step >= g.axes[axis].input) {
+        return false;
+      }
     }
-    if (Cost(some) > least) continue;
-    least = Cost(some);
-    best = some;
   }
-  return best;
+  constexpr double kTap = 8;
+  const Work all = WorkOf(whole);
+  const Work less = WorkOf(split);
+  return less.taps <= kMostParts &&
+         less.products + kTap * less.taps < (all.products + kTap * all.taps) * 5 / 6;
+}
+
+// Tap `tap` of a phase alone.
+Phase OneTap(Phase phase, std::int64_t tap) {
+  phase.first_input = phase.Input(0, tap);
+  phase.first_kernel += tap * phase.kernel_step;
+  phase.taps = 1;
+  return phase;
+}
+
+// A part for every tap of some outputs.
+void AddTaps(const std::array<Phase, 3>& axes, const Geometry& g, std::vector<PanelPart>& parts) {
+  const std::size_t first = parts.size();
+  for (std::int64_t z = 0; z < axes[0].taps; ++z) {
+    for (std::int64_t y = 0; y < axes[1].taps; ++y) {
+      for (std::int64_t x = 0; x < axes[2].taps; ++x) {
+        PanelPart& part = parts.emplace_back();
+        part.axes = {OneTap(axes[0], z), OneTap(axes[1], y), OneTap(axes[2], x)};
+        for (std::size_t axis = 0; axis < 3; ++axis) {
+          part.first_tap = part.first_tap * g.axes[axis].kernel + part.axes[axis].first_kernel;
+        }
+        part.begins_sum = parts.size() == first + 1;
+        part.ends_sum = false;
+      }
+    }
+  }
+  parts.back().ends_sum = true;
 }
 
 }  // namespace
@@ -72,18 +100,24 @@ Stretches Cheapest(const std::array<Phase, 3>& phases, const Geometry& g) {
 std::vector<PanelPart> PanelParts(const Problem& problem, const Geometry& g) {
   std::vector<PanelPart> parts;
   if (problem.operation() == Operation::kConv && problem.padding_mode() == PaddingMode::kZeros) {
-    const Stretches stretches = Cheapest(FirstPhases(problem, g), g);
-    for (const Phase& z : stretches[0]) {
-      for (const Phase& y : stretches[1]) {
-        for (const Phase& x : stretches[2]) parts.push_back({.phases = {{z, y, x}}});
-      }
+    const std::array<Phase, 3> phases = FirstPhases(problem, g);
+    Stretches split;
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      split[axis] = Split(phases[axis], g.axes[axis].input);
     }
-    for (PanelPart& part : parts) part.parts = std::ssize(parts);
-    return parts;
+    if (Pays({{{phases[0]}, {phases[1]}, {phases[2]}}}, split, g)) {
+      for (const Phase& z : split[0]) {
+        for (const Phase& y : split[1]) {
+          for (const Phase& x : split[2]) AddTaps({z, y, x}, g, parts);
+        }
+      }
+      return parts;
+    }
   }
-  PanelPart& all = parts.emplace_back();
+  std::int64_t taps = 0;
   ForEachPhase(problem, g, [&](const std::array<Phase, 3>& axes) {
-    all.phases.push_back(axes);
+    parts.push_back({.axes = axes, .first_tap = taps});
+    taps += axes[0].taps * axes[1].taps * axes[2].taps;
     return true;
   });
   return parts;

@@ -1,4 +1,4 @@
-// The parts that kPanels cuts a convolution into before anything else.
+// The parts of a convolution that kPanels multiplies one after another.
 #ifndef CONVSERVE_CORE_ALGORITHMS_PANEL_PARTS_H_
 #define CONVSERVE_CORE_ALGORITHMS_PANEL_PARTS_H_
 
@@ -12,15 +12,19 @@
 
 namespace convserve {
 
+// Some taps of some outputs.
 struct PanelPart {
-  // Of each axis; none without outputs. They share windows and weights.
-  std::vector<std::array<Phase, 3>> phases;
-  std::int64_t parts = 1;  // of the convolution, itself included: their tasks run side by side
+  std::array<Phase, 3> axes;
+  std::int64_t first_tap = 0;  // among those whose weights are packed
+  // Whether no part before it, and none after it, adds to the same outputs.
+  bool begins_sum = true;
+  bool ends_sum = true;
 };
 
-// One part with all phases, as a rule. Where dilated taps reach so far that many of them meet zero
-// padding, outputs that meet the same taps within the input are a part, with these taps alone.
-// Follows from the problem alone, and not from its batch.
+// One part for every phase with outputs, as a rule. Where dilated taps reach so far that many of
+// them meet zero padding, outputs that meet the same taps within the input are apart, and every one
+// of their taps is a part: parts with the same tap share its weights. Follows from the problem
+// alone, and not from its batch.
 std::vector<PanelPart> PanelParts(const Problem& problem, const Geometry& g);
 
 }  // namespace convserve

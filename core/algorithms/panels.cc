@@ -11,10 +11,10 @@
 //
 // A block of depth is as many whole channels as hold kDepthBlock products at most; each block's sum
 // starts at zero (and within it anew, core/kernels/running_sum.h) and is then added to the total.
-// That fixed order gives the same bits for any number of threads, box or instruction set.
-//
-// Where dilated taps often meet nothing but padding, outputs that meet the same taps are a part of
-// their own (core/algorithms/panel_parts.h).
+// Where dilated taps often meet nothing but padding, outputs that meet the same taps are apart
+// (core/algorithms/panel_parts.h), and a block is kRunningSum channels: one tap after another is
+// multiplied with them and added to the total. That fixed order gives the same bits for any number
+// of threads, box or instruction set.
 //
 // Totals are kept in the thread's scratch; complete ones go where they belong
 // (core/algorithms/panel_output.h).
@@ -22,7 +22,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <iterator>
 #include <span>
 #include <string>
@@ -33,7 +32,6 @@
 #include "core/algorithms/border.h"
 #include "core/algorithms/panel_layout.h"
 #include "core/algorithms/panel_output.h"
-#include "core/algorithms/panel_parts.h"
 #include "core/algorithms/panel_patches.h"
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/totals.h"
@@ -78,22 +76,33 @@ static_assert(PanelScratch::kSize * std::int64_t{sizeof(float)} <= kScratchBytes
 
 class Panels {
  public:
-  // `packed_weight` begins with the panels of the part, or is empty.
-  Panels(const Run& run, const Geometry& g, const PanelPart& part,
-         std::span<const std::byte> packed_weight)
+  explicit Panels(const Run& run)
       : run_(run),
-        g_(g),
-        layout_(run.problem, g_, part,
+        g_(Geometry::Joined(run.problem)),
+        layout_(run.problem, g_,
                 {g_, run.problem.padding_mode(), {}, run.operands.input, run.operands.weight}),
-        weights_(run.problem, g_, layout_, run.operands.weight, packed_weight),
+        weights_(run.problem, g_, layout_, run.operands.weight, run.packed_weight),
         patches_(run, g_, layout_),
         totals_(run, g_),
         output_(run, g_, layout_, totals_.bias()) {
     if (!layout_.covers_rows()) totals_.FillWithBias();
   }
 
-  const PanelLayout& layout() const { return layout_; }
-  std::int64_t tasks() const { return layout_.phases().empty() ? 0 : layout_.tasks(); }
+  absl::Status Compute() const {
+    if (!layout_.phases().empty()) {
+      ForEachTask(layout_.tasks(), run_.stop, [&](std::int64_t task) { RunTask(task); });
+      Repair();
+    }
+    return StatusAfter(run_.stop);
+  }
+
+ private:
+  using Task = PanelLayout::Task;
+  using Channels = PanelChannels;
+  // Of a box.
+  struct Columns {
+    std::int64_t first, count;
+  };
 
   void RunTask(std::int64_t index) const {
     const Task task = layout_.TaskAt(index);
@@ -112,7 +121,7 @@ class Panels {
       while (last < phases.size() && phases[last].shares_row) ++last;
       totals_of_phases.clear();
       for (std::size_t i = first; i < last; ++i) totals_of_phases.push_back(SumsOf(i, scratch));
-      output_.Store(task, first, totals_of_phases);
+      if (phases[first].ends_sum) output_.Store(task, first, totals_of_phases);
       first = last;
     }
   }
@@ -130,14 +139,6 @@ class Panels {
     }
   }
 
- private:
-  using Task = PanelLayout::Task;
-  using Channels = PanelChannels;
-  // Of a box.
-  struct Columns {
-    std::int64_t first, count;
-  };
-
   bool stopped() const { return run_.stop.stop_requested(); }
 
   // The block of depth that begins with channel `first`; nothing past the last one.
@@ -150,7 +151,7 @@ class Panels {
   }
 
   float* SumsOf(std::size_t phase, const PanelScratch& scratch) const {
-    return scratch.sums + static_cast<std::int64_t>(phase) * layout_.rows() * layout_.pitch();
+    return scratch.sums + layout_.phases()[phase].first_total;
   }
 
   // Columns from `column` on that are multiplied at once, and whose totals go to one place.
@@ -195,7 +196,10 @@ class Panels {
         }
         for (std::size_t i = first; i < last; ++i) {
           product.fetch = {};
-          if (i == 0) product.fetch = Next(task, box, {column, columns}, channels, copies);
+          if (i == first) {
+            product.fetch = Next(task, box, {column, columns}, channels, copies);
+            for (PanelFetch& fetch : product.fetch) fetch = Share(fetch, first, last);
+          }
           AddProduct(task, box, {column, columns}, i, channels, scratch, product);
           product.packing = {};
         }
@@ -218,9 +222,9 @@ class Panels {
     product.columns = columns.count;
     product.c = SumsOf(index, scratch) + columns.first;
     product.c_stride = layout_.pitch();
-    if (channels.first > 0) product.before = product.c;
+    if (channels.first > 0 || !phase.begins_sum) product.before = product.c;
     product.before_stride = layout_.pitch();
-    if (channels.first + channels.count == g_.channels) {
+    if (channels.first + channels.count == g_.channels && phase.ends_sum) {
       product.bias = totals_.BiasToAdd(task.group, task.first_row);
       if (output_.TakesStrips(phase, box, columns.first, columns.count)) {
         product.c = output_.At(task, phase, box, columns.first);
@@ -236,6 +240,12 @@ class Panels {
   bool FetchesWhilePacking(const Task& task) const {
     constexpr std::int64_t kManyRows = 64;
     return !layout_.window() && task.rows <= kManyRows;
+  }
+
+  // What phases [first, last) fetch of all that is to be fetched.
+  PanelFetch Share(const PanelFetch& fetch, std::size_t first, std::size_t last) const {
+    return fetch.Part(static_cast<std::int64_t>(first), static_cast<std::int64_t>(last - first),
+                      std::ssize(layout_.phases()));
   }
 
   // What is to be read next: weights and windows of the next block of depth, a part with every
@@ -260,7 +270,7 @@ class Panels {
   }
 
   const Run& run_;
-  const Geometry& g_;
+  const Geometry g_;
   const PanelLayout layout_;
   const WeightPanels weights_;
   const PanelPatches patches_;
@@ -270,9 +280,8 @@ class Panels {
   const PackingTable& packing_ = PackingKernels();
 };
 
-PanelLayout LayoutOf(const Problem& problem, const Geometry& g, const PanelPart& part,
-                     const TensorView& weight) {
-  return {problem, g, part, {g, problem.padding_mode(), {}, {}, weight}};
+PanelLayout LayoutOf(const Problem& problem, const Geometry& g, const TensorView& weight) {
+  return {problem, g, {g, problem.padding_mode(), {}, {}, weight}};
 }
 
 std::string Refusal(const Problem& problem) {
@@ -294,49 +303,22 @@ std::string Refusal(const Problem& problem) {
   if (g.channels * taps < kLeastDepth) {
     return "too few products to an output";
   }
-  for (const PanelPart& part : PanelParts(problem, g)) {
-    std::string refusal = LayoutOf(problem, g, part, {}).Refusal();
-    if (!refusal.empty()) return refusal;
-  }
-  return "";
+  return LayoutOf(problem, g, {}).Refusal();
 }
 
 std::int64_t WorkspaceBytes(const Problem& /*problem*/) { return 0; }
 
-absl::Status Compute(const Run& run) {
-  const Geometry g = Geometry::Joined(run.problem);
-  std::span<const std::byte> packed = run.packed_weight;
-  std::deque<Panels> parts;
-  std::vector<std::int64_t> tasks = {0};  // before each part
-  for (const PanelPart& part : PanelParts(run.problem, g)) {
-    const Panels& panels = parts.emplace_back(run, g, part, packed);
-    tasks.push_back(tasks.back() + panels.tasks());
-    if (!packed.empty()) packed = packed.subspan(WeightPanels::Bytes(g, panels.layout()));
-  }
-  ForEachTask(tasks.back(), run.stop, [&](std::int64_t task) {
-    const auto part = std::prev(std::upper_bound(tasks.begin(), tasks.end(), task));
-    parts[static_cast<std::size_t>(part - tasks.begin())].RunTask(task - *part);
-  });
-  for (const Panels& part : parts) part.Repair();
-  return StatusAfter(run.stop);
-}
+absl::Status Compute(const Run& run) { return Panels(run).Compute(); }
 
 std::int64_t PackedBytes(const Problem& problem) {
   const Geometry g = Geometry::Joined(problem);
-  std::size_t bytes = 0;
-  for (const PanelPart& part : PanelParts(problem, g)) {
-    bytes += WeightPanels::Bytes(g, LayoutOf(problem, g, part, {}));
-  }
-  return static_cast<std::int64_t>(bytes);
+  return static_cast<std::int64_t>(WeightPanels::Bytes(g, LayoutOf(problem, g, {})));
 }
 
 void Pack(const Problem& problem, const TensorView& weight, std::span<std::byte> out) {
   const Geometry g = Geometry::Joined(problem);
-  for (const PanelPart& part : PanelParts(problem, g)) {
-    const PanelLayout layout = LayoutOf(problem, g, part, weight);
-    WeightPanels(problem, g, layout, weight, {}).PackAll(reinterpret_cast<float*>(out.data()));
-    out = out.subspan(WeightPanels::Bytes(g, layout));
-  }
+  const PanelLayout layout = LayoutOf(problem, g, weight);
+  WeightPanels(problem, g, layout, weight, {}).PackAll(reinterpret_cast<float*>(out.data()));
 }
 
 }  // namespace

@@ -22,11 +22,14 @@ WeightPanels::WeightPanels(const Problem& problem, const Geometry& g, const Pane
     for (std::int64_t k = 0; k < layout.panel_depth(); ++k) taps_.push_back({k, k, 0});
     return;
   }
+  std::vector<bool> met(static_cast<std::size_t>(layout.taps()));
   for (const PanelPhase& phase : phases) {
-    const std::int64_t first = phase.first_tap * layout.channels();
+    const auto tap = static_cast<std::size_t>(phase.first_tap);
+    if (met[tap]) continue;
+    met[tap] = true;
+    std::int64_t to = phase.first_tap * layout.channels();
     for (const std::int64_t from : TapOffsets(phase.patches)) {
-      taps_.push_back(
-          {from, first + static_cast<std::int64_t>(taps_.size()) - phase.first_tap, phase.taps});
+      taps_.push_back({from, to++, phase.taps});
     }
   }
   std::sort(taps_.begin(), taps_.end(),

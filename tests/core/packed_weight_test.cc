@@ -38,11 +38,14 @@ class PackedWeightTest : public ::testing::Test {
  protected:
   void TearDown() override { ASSERT_TRUE(ForceInstructionSet("").ok()); }
 
-  static Plan PlanOf(Shape input, Shape weight) {
+  static ProblemSpec SpecOf(Shape input, Shape weight) {
     ProblemSpec spec;
     spec.input = {DataType::kFloat32, std::move(input), {}};
     spec.weight = {DataType::kFloat32, std::move(weight), {}};
-    return *MakePlan(*MakeProblem(spec));
+    return spec;
+  }
+  static Plan PlanOf(Shape input, Shape weight) {
+    return *MakePlan(*MakeProblem(SpecOf(std::move(input), std::move(weight))));
   }
 
   absl::Status Run(const Plan& plan, const PackedWeight& packed) {
@@ -96,18 +99,14 @@ TEST_F(PackedWeightTest, ServesItsPlanAndEqualOnes) {
 
 // Tasks are cut by the number of threads, panels are not.
 TEST_F(PackedWeightTest, ServesAnyNumberOfThreads) {
-  const auto spec = [](Shape input, Shape weight) {
-    ProblemSpec spec;
-    spec.input = {DataType::kFloat32, std::move(input), {}};
-    spec.weight = {DataType::kFloat32, std::move(weight), {}};
-    return spec;
-  };
-  const ProblemSpec pointwise = spec({3, 130, 30, 30}, {301, 130, 1, 1});
-  ProblemSpec strided = spec({1, 120, 40, 37}, {250, 120, 3, 3});
+  const ProblemSpec pointwise = SpecOf({3, 130, 30, 30}, {301, 130, 1, 1});
+  ProblemSpec strided = SpecOf({1, 120, 40, 37}, {250, 120, 3, 3});
   strided.parameters = ConvParameters{.stride = {2, 2}};
-  ProblemSpec transposed = spec({1, 64, 32, 32}, {64, 100, 4, 4});
+  ProblemSpec transposed = SpecOf({1, 64, 32, 32}, {64, 100, 4, 4});
   transposed.parameters = ConvTransposeParameters{.stride = {2, 2}};
-  for (const ProblemSpec& spec : {pointwise, strided, transposed}) {
+  ProblemSpec dilated = SpecOf({1, 100, 33, 33}, {110, 100, 3, 3});
+  dilated.parameters = ConvParameters{.dilation = {12, 12}, .padding = {12, 12}};
+  for (const ProblemSpec& spec : {pointwise, strided, transposed, dilated}) {
     Random random(5);
     const RandomOperands operands = RealOperands(random, spec);
     const Problem problem = *MakeProblem(spec);
