@@ -87,7 +87,7 @@ struct Box {
 struct PanelPhase {
   Patches patches;
   std::int64_t taps = 0;
-  std::int64_t first_tap = 0;  // of PanelPart
+  std::int64_t first_tap = 0;  // this and the two that follow as in PanelPart
   bool begins_sum = true;
   bool ends_sum = true;
   std::int64_t first_total = 0;  // where its totals begin in each row of them
@@ -128,9 +128,7 @@ class PanelLayout {
   const Patches& all() const { return *all_; }
   // The window that all phases read; nothing where columns are elements of the input.
   const std::optional<Window>& window() const { return window_; }
-  const Box& box() const { return box_; }                  // the largest
-  std::int64_t rows() const { return FirstRow(panels_); }  // filters of a task at most
-  std::int64_t pitch() const { return pitch_; }            // from one row of totals to the next
+  std::int64_t pitch() const { return pitch_; }  // from one row of totals to the next
 
   std::int64_t tasks() const;
   struct Task {
@@ -146,6 +144,7 @@ class PanelLayout {
   // The first filter of a panel: all filters of a group are cut alike, whatever has them.
   std::int64_t FirstRow(std::int64_t panel) const;
   std::int64_t all_panels() const;
+  std::int64_t rows() const { return FirstRow(panels_); }  // of a task at most
   std::int64_t MostColumns();
   void ChooseTasks(std::int64_t most, std::int64_t threads);
   double Cost(std::int64_t threads) const;
@@ -164,7 +163,7 @@ class PanelLayout {
   std::int64_t taps_ = 0;
   std::int64_t channels_ = 0;
   std::optional<Window> window_;
-  Box box_;
+  Box box_;                  // the largest
   std::int64_t panels_ = 0;  // of a task at most
   std::int64_t pitch_ = 0;
 };
