@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/algorithms/border.h"
+#include "core/algorithms/panel_parts.h"
 #include "core/divide.h"
 #include "core/kernels/panel_kernel.h"
 #include "core/kernels/running_sum.h"
@@ -16,8 +17,6 @@ namespace {
 
 // Columns of a box at most.
 constexpr std::int64_t kMostColumns = 1024;
-// Columns of totals beside those of a phase.
-constexpr std::int64_t kSpare = 2 * kMaxStrip;
 // Filters that any task has room for: a panel of every instruction set at least.
 constexpr std::int64_t kFewRows = 24;
 // Multiply-adds that are worth a thread.
@@ -108,7 +107,7 @@ void PanelLayout::AddPhases(const Problem& problem, const Patches& operands) {
     if (!phases_.empty()) {
       const auto& before = phases_.back().patches.phases;
       phase.shares_patches = SamePatches(axes, before);
-      phase.shares_row = problem.operation() == Operation::kConvTranspose &&
+      phase.shares_row = axes[2].output_step > 1 &&
                          axes[0].first_output == before[0].first_output &&
                          axes[1].first_output == before[1].first_output;
     }
@@ -159,22 +158,30 @@ void PanelLayout::SetBox(std::int64_t most) {
   extent[0] = extent[1] == extent_[1] ? part(extent_[0], most / (extent[1] * extent[2])) : 1;
   if (window_) window_.emplace(*all_, Window::Extent{extent[1], extent[2]});
   box_.images = 1;
-  if (extent != extent_) return;
-  std::int64_t images = most / box_.columns();
-  if (window_) images = std::min(images, kPanelWindows / WindowSize());
-  box_.images = part(batch_, images);
+  if (extent == extent_) {
+    std::int64_t images = most / box_.columns();
+    if (window_) images = std::min(images, kPanelWindows / WindowSize());
+    box_.images = part(batch_, images);
+  }
+  PlaceTotals();
 }
 
 std::int64_t PanelLayout::WindowSize() const {
   return window_ ? window_->channel_size() * channels_ * box_.extent[0] : 0;
 }
 
-std::int64_t PanelLayout::Totals() const {
-  std::int64_t totals = 0;
-  for (const PanelPhase& phase : phases_) {
-    if (phase.begins_sum) totals += box_.Cut(phase.patches.phases).columns() + kSpare;
+// Side by side, in whole vectors, and with a strip to spare for each sum.
+void PanelLayout::PlaceTotals() {
+  std::int64_t first_total = 0;
+  std::int64_t total = 0;
+  for (PanelPhase& phase : phases_) {
+    if (phase.begins_sum) {
+      first_total = total;
+      total += RoundUp(box_.Cut(phase.patches.phases).columns(), kVector) + kMaxStrip;
+    }
+    phase.first_total = first_total;
   }
-  return totals;
+  pitch_ = OddLines(total);
 }
 
 // Columns of the largest box at most; 0 where that is no good. Of one image, as all that refuses:
@@ -182,7 +189,7 @@ std::int64_t PanelLayout::Totals() const {
 std::int64_t PanelLayout::MostColumns() {
   std::int64_t most = kMostColumns;
   SetBox(most);
-  while ((WindowSize() > kPanelWindows || Totals() > kPanelSums / std::min(g_.filters, kFewRows)) &&
+  while ((WindowSize() > kPanelWindows || pitch_ > kPanelSums / std::min(g_.filters, kFewRows)) &&
          most > kMaxStrip) {
     SetBox(most = most * 3 / 4);
   }
@@ -202,7 +209,7 @@ void PanelLayout::ChooseTasks(std::int64_t most, std::int64_t threads) {
   std::int64_t best_panels = 1;
   do {
     SetBox(most);
-    const std::int64_t rows = std::min(kPanelWeights / (channels_ * taps_), kPanelSums / Totals());
+    const std::int64_t rows = std::min(kPanelWeights / (channels_ * taps_), kPanelSums / pitch_);
     const std::int64_t panels = std::max<std::int64_t>(rows / PanelKernels().rows, 1);
     const std::int64_t least_blocks = rows >= g_.filters ? 1 : CeilDivide(all_panels(), panels);
     for (std::int64_t blocks = least_blocks; blocks <= all_panels(); blocks += blocks / 4 + 1) {
@@ -221,16 +228,6 @@ void PanelLayout::ChooseTasks(std::int64_t most, std::int64_t threads) {
   } while (most >= kMaxStrip);
   SetBox(best_most);
   panels_ = best_panels;
-  std::int64_t first_total = 0;
-  std::int64_t total = 0;
-  for (PanelPhase& phase : phases_) {
-    if (phase.begins_sum) {
-      first_total = total;
-      total += RoundUp(box_.Cut(phase.patches.phases).columns(), kVector) + kMaxStrip;
-    }
-    phase.first_total = first_total;
-  }
-  pitch_ = OddLines(total);
 }
 
 // Cycles for a channel: of all tasks, or of those that the slowest of several threads has, where

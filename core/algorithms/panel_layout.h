@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "core/algorithms/border.h"
-#include "core/algorithms/panel_parts.h"
 #include "core/algorithms/patches.h"
 #include "core/algorithms/window.h"
 #include "core/divide.h"
@@ -150,7 +149,7 @@ class PanelLayout {
   double Cost(std::int64_t threads) const;
   void SetBox(std::int64_t most);
   std::int64_t WindowSize() const;  // of an image
-  std::int64_t Totals() const;      // of a row
+  void PlaceTotals();
   void SetOffsets();
 
   const Geometry& g_;
