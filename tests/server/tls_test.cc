@@ -1,5 +1,6 @@
 // Encryption: what is refused at the start, what a connection needs, and rotation.
 #include <atomic>
+#include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <functional>
@@ -29,19 +30,26 @@ const Authority& Stranger() {
   return authority;
 }
 
+constexpr std::chrono::milliseconds kReloadInterval{20};
+
 class TlsTest : public ::testing::Test {
  protected:
-  // Puts these files where the server looks for them.
-  void Install(const Pair& pair) const {
-    folder_.Write("cert.pem", pair.certificate);
-    folder_.Write("key.pem", pair.key);
+  // Puts both files where the server looks for them at once, as Kubernetes does: in a folder of
+  // their own, to which a link then leads.
+  void Install(const Pair& pair) {
+    const std::string version = std::to_string(++versions_);
+    std::filesystem::create_directory(folder_.path(version));
+    folder_.Write(version + "/cert.pem", pair.certificate);
+    folder_.Write(version + "/key.pem", pair.key);
+    std::filesystem::create_directory_symlink(version, folder_.path("next"));
+    std::filesystem::rename(folder_.path("next"), folder_.path("current"));
   }
 
   ServerOptions Options() const {
     return {.listen = {"127.0.0.1:0"},
-            .security = {.tls_cert = folder_.path("cert.pem"),
-                         .tls_key = folder_.path("key.pem"),
-                         .reload_interval = std::chrono::milliseconds(20)},
+            .security = {.tls_cert = folder_.path("current/cert.pem"),
+                         .tls_key = folder_.path("current/key.pem"),
+                         .reload_interval = kReloadInterval},
             .metrics_listen = "0"};
   }
 
@@ -68,6 +76,7 @@ class TlsTest : public ::testing::Test {
   }
 
   const ScratchFolder folder_;
+  int versions_ = 0;  // that were installed
   std::unique_ptr<Server> server_;
 };
 
@@ -131,16 +140,20 @@ TEST_F(TlsTest, BrokenFilesAreReportedAndTheLastGoodOnesStay) {
   const std::string address = server_->addresses()[0];
   int failures = 0;
   const auto break_it = [&](const std::function<void()>& change) {
+    const auto begin = std::chrono::steady_clock::now();
     change();
     AwaitMetric("convserve_reloads_total{file=\"tls\",result=\"failed\"} " +
                 std::to_string(++failures));
+    // Two looks: the first may fall between the files of a rotation.
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, kReloadInterval);
     std::string presented;
     EXPECT_TRUE(Ask(TlsChannelTo(address, Trusted()), &presented).ok());
     EXPECT_EQ(presented, good.certificate);
   };
-  break_it([&] { folder_.Write("cert.pem", "not a certificate"); });
-  break_it([&] { folder_.Write("cert.pem", Trusted().Issue().certificate); });  // another key's
-  break_it([&] { std::filesystem::remove(folder_.path("cert.pem")); });
+  break_it([&] { folder_.Write("current/cert.pem", "not a certificate"); });
+  break_it(
+      [&] { folder_.Write("current/cert.pem", Trusted().Issue().certificate); });  // another key's
+  break_it([&] { std::filesystem::remove(folder_.path("current/cert.pem")); });
   Install(Trusted().Issue());
   AwaitMetric("convserve_reloads_total{file=\"tls\",result=\"ok\"} 1");
 }
