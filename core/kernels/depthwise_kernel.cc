@@ -22,18 +22,21 @@ namespace HWY_NAMESPACE {
 namespace {
 
 using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+using M = hn::Mask<D>;
 
-// Rows of outputs computed at once: a row of the input is read once for all of them.
-constexpr int kRowsAtOnce = 3;
+HWY_INLINE std::int64_t Lanes() { return static_cast<std::int64_t>(hn::Lanes(D())); }
 
-// How the taps of a vector of outputs are read: all of them lie within the input; each row is
-// shorter than the vector and read once; some lie beside the input.
-enum class Reading { kWhole, kRow, kSome };
-enum class Writing { kWhole, kPastCaches, kFirst };
+// Lanes [first, last).
+HWY_INLINE M LanesBetween(std::int64_t first, std::int64_t last) {
+  const D d;
+  return hn::AndNot(hn::FirstN(d, static_cast<std::size_t>(first)),
+                    hn::FirstN(d, static_cast<std::size_t>(last)));
+}
 
 // The lanes of `mask` of what begins at `from`, zero elsewhere; nothing else is read.
-template <class D>
-HWY_INLINE hn::Vec<D> LoadSome(D d, const float* from, hn::Mask<D> mask) {
+HWY_INLINE V LoadSome(const float* from, M mask) {
+  const D d;
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
   return hn::MaskedLoad(mask, d, from);
 #else
@@ -46,15 +49,35 @@ HWY_INLINE hn::Vec<D> LoadSome(D d, const float* from, hn::Mask<D> mask) {
 #endif
 }
 
-template <class D>
-class Planes {
+// One of the planes.
+struct Plane {
+  Plane(const DepthwisePlanes& p, std::int64_t index)
+      : in(p.in + index * p.in_rows * p.in_columns),
+        out(p.out + index * p.rows * p.columns),
+        spills(index + 1 < p.planes && p.rows * p.columns >= Lanes()),
+        past_caches(p.past_caches && p.columns % Lanes() == 0 &&
+                    reinterpret_cast<std::uintptr_t>(out) % sizeof(V) == 0),
+        bias(p.bias[index]) {
+    HWY_UNROLL(9) for (int t = 0; t < 9; ++t) weights[t] = hn::Set(D(), p.weights[9 * index + t]);
+  }
+
+  const float* in;
+  float* out;
+  bool spills;  // what is written past its last output is written again
+  bool past_caches;
+  float bias;
+  V weights[9];
+};
+
+// Whether the taps of a vector of outputs all lie within the input's rows, or some beside them.
+enum class Reading { kWhole, kSome };
+enum class Writing { kWhole, kPastCaches, kFirst };
+
+// Planes whose outputs fill a vector, or nearly.
+class WidePlanes {
  public:
-  explicit Planes(const DepthwisePlanes& planes) : p_(planes) {
+  explicit WidePlanes(const DepthwisePlanes& planes) : p_(planes) {
     const std::int64_t lanes = Lanes();
-    if (std::max(p_.columns, p_.in_columns) < lanes) {
-      SetRow();
-      return;
-    }
     if (p_.columns < lanes) {
       AddEdge(0);
       return;
@@ -69,72 +92,7 @@ class Planes {
     }
   }
 
-  void Run() const {
-    for (std::int64_t plane = 0; plane < p_.planes; ++plane) RunPlane(plane);
-  }
-
- private:
-  static std::int64_t Lanes() { return static_cast<std::int64_t>(hn::Lanes(D())); }
-
-  using V = hn::Vec<D>;
-  using M = hn::Mask<D>;
-  using Shift = decltype(hn::SetTableIndices(D(), static_cast<const std::int32_t*>(nullptr)));
-
-  // A vector of columns, some of whose taps lie beside the input.
-  struct Edge {
-    std::int64_t x = 0;
-    M masks[3];  // for each tap column, the lanes that lie within
-  };
-
-  void AddEdge(std::int64_t x) {
-    const D d;
-    Edge& edge = edges_[edge_count_++];
-    edge.x = x;
-    for (int j = 0; j < 3; ++j) {
-      const std::int64_t column = x - p_.left + j;
-      const std::int64_t first = std::clamp<std::int64_t>(-column, 0, Lanes());
-      const std::int64_t last = std::clamp<std::int64_t>(p_.in_columns - column, first, Lanes());
-      edge.masks[j] = hn::AndNot(hn::FirstN(d, static_cast<std::size_t>(first)),
-                                 hn::FirstN(d, static_cast<std::size_t>(last)));
-    }
-  }
-
-  void SetRow() {
-    const D d;
-    in_rows_ = true;
-    row_ = hn::FirstN(d, static_cast<std::size_t>(p_.in_columns));
-    for (int j = 0; j < 3; ++j) {
-      std::int32_t lanes[hn::MaxLanes(D())];
-      for (std::int64_t x = 0; x < Lanes(); ++x) {
-        const std::int64_t column = x - p_.left + j;
-        const bool inside = column >= 0 && column < p_.in_columns;
-        lanes[x] = static_cast<std::int32_t>(inside ? column : Lanes() - 1);  // which holds zero
-      }
-      shifts_[j] = hn::SetTableIndices(d, lanes);
-    }
-  }
-
-  struct Plane {
-    const float* in;
-    float* out;
-    bool spills;  // what is written past its last output is written again
-    bool past_caches;
-    float bias;
-    V weights[9];
-  };
-
-  void RunPlane(std::int64_t index) const {
-    const std::int64_t size = p_.rows * p_.columns;
-    Plane plane;
-    plane.in = p_.in + index * p_.in_rows * p_.in_columns;
-    plane.out = p_.out + index * size;
-    plane.spills = index + 1 < p_.planes && size >= Lanes();
-    plane.past_caches = p_.past_caches && p_.columns % Lanes() == 0 &&
-                        reinterpret_cast<std::uintptr_t>(plane.out) % sizeof(V) == 0;
-    plane.bias = p_.bias[index];
-    HWY_UNROLL(9) for (int t = 0; t < 9; ++t) {
-      plane.weights[t] = hn::Set(D(), p_.weights[9 * index + t]);
-    }
+  void Run(const Plane& plane) const {
     std::int64_t y = p_.first_row;
     for (; y + kRowsAtOnce <= p_.last_row; y += kRowsAtOnce) RunRows<kRowsAtOnce>(plane, y);
     if (y + 2 <= p_.last_row) {
@@ -144,21 +102,34 @@ class Planes {
     }
   }
 
+ private:
+  // Rows of outputs computed at once: a row of the input is read once for all of them.
+  static constexpr int kRowsAtOnce = 3;
+
+  // A vector of columns, some of whose taps lie beside the input.
+  struct Edge {
+    std::int64_t x = 0;
+    M masks[3];  // for each tap column, the lanes that lie within
+  };
+
+  void AddEdge(std::int64_t x) {
+    Edge& edge = edges_[edge_count_++];
+    edge.x = x;
+    for (int j = 0; j < 3; ++j) {
+      const std::int64_t column = x - p_.left + j;
+      const std::int64_t first = std::clamp<std::int64_t>(-column, 0, Lanes());
+      edge.masks[j] =
+          LanesBetween(first, std::clamp<std::int64_t>(p_.in_columns - column, first, Lanes()));
+    }
+  }
+
   template <int kRows>
   HWY_INLINE void RunRows(const Plane& plane, std::int64_t y) const {
-    // Narrow rows are written in order, so that each one covers what the one before it spilt.
+    // Short rows are written in order, so that each one covers what the one before it spilt.
     const bool whole = p_.columns >= Lanes() || plane.spills ||
                        (y + kRows) * p_.columns + Lanes() - p_.columns <= p_.last_row * p_.columns;
     const bool inside = y >= p_.top && y - p_.top + kRows + 2 <= p_.in_rows;
-    if (in_rows_) {
-      if (inside && whole) {
-        RunBlock<kRows, true, Reading::kRow, Writing::kWhole>(plane, y, 0);
-      } else if (whole) {
-        RunBlock<kRows, false, Reading::kRow, Writing::kWhole>(plane, y, 0);
-      } else {
-        RunBlock<kRows, false, Reading::kRow, Writing::kFirst>(plane, y, 0);
-      }
-    } else if (!inside) {
+    if (!inside) {
       RunColumns<kRows, false, Writing::kFirst>(plane, y, whole);
     } else if (plane.past_caches) {
       RunColumns<kRows, true, Writing::kPastCaches>(plane, y, whole);
@@ -197,14 +168,10 @@ class Planes {
       if constexpr (!kInside) {
         if (y - p_.top + i < 0 || y - p_.top + i >= p_.in_rows) continue;
       }
-      V row;
-      if constexpr (kReading == Reading::kRow) row = LoadSome(d, from + p_.left, row_);
       HWY_UNROLL(4) for (int j = 0; j < 3; ++j) {
         V input;
-        if constexpr (kReading == Reading::kRow) {
-          input = hn::TableLookupLanes(row, shifts_[j]);
-        } else if constexpr (kReading == Reading::kSome) {
-          input = LoadSome(d, from + j, edges_[edge].masks[j]);
+        if constexpr (kReading == Reading::kSome) {
+          input = LoadSome(from + j, edges_[edge].masks[j]);
         } else {
           input = hn::LoadU(d, from + j);
         }
@@ -233,18 +200,138 @@ class Planes {
   std::int64_t last_ = 0;
   std::array<Edge, 8> edges_;
   std::size_t edge_count_ = 0;
-  bool in_rows_ = false;  // rows are shorter than a vector; then:
-  M row_;                 // the lanes of a row of the input
-  Shift shifts_[3];       // the lanes that a tap column meets
 };
 
+// Planes of which a vector holds kRows whole rows of the input, and a zero after them. Rows follow
+// each other in it as they do in memory; each is read once for the three taps beside each other.
+template <int kRows>
+class NarrowPlanes {
+  static_assert(kRows <= 2);  // of which one may lie beside the input
+
+ public:
+  static bool Fit(const DepthwisePlanes& p) {
+    return kRows * p.in_columns < Lanes() && kRows * p.columns <= Lanes();
+  }
+
+  explicit NarrowPlanes(const DepthwisePlanes& planes)
+      : p_(planes), all_(p_, 0, kRows), first_(p_, 0, 1), last_(p_, kRows - 1, kRows) {
+    for (int j = 0; j < 3; ++j) {
+      std::int32_t lanes[hn::MaxLanes(D())];
+      for (std::int64_t lane = 0; lane < Lanes(); ++lane) {
+        const std::int64_t row = lane / p_.columns;
+        const std::int64_t column = lane % p_.columns - p_.left + j;
+        const bool inside = row < kRows && column >= 0 && column < p_.in_columns;
+        lanes[lane] =
+            static_cast<std::int32_t>(inside ? row * p_.in_columns + column : Lanes() - 1);
+      }
+      shifts_[j] = hn::SetTableIndices(D(), lanes);
+    }
+  }
+
+  void Run(const Plane& plane) const {
+    std::int64_t y = p_.first_row;
+    for (; y + (kMostVectors - 1) * kRows < p_.last_row; y += kMostVectors * kRows) {
+      RunVectors<kMostVectors>(plane, y);
+    }
+    if (y + 2 * kRows < p_.last_row) return RunVectors<3>(plane, y);
+    if (y + kRows < p_.last_row) return RunVectors<2>(plane, y);
+    if (y < p_.last_row) RunVectors<1>(plane, y);
+  }
+
+ private:
+  // Vectors of outputs computed at once.
+  static constexpr int kMostVectors = 4;
+  using Shift = decltype(hn::SetTableIndices(D(), static_cast<const std::int32_t*>(nullptr)));
+
+  template <int kVectors>
+  HWY_INLINE void RunVectors(const Plane& plane, std::int64_t y) const {
+    const std::int64_t first = y - p_.top;  // row of the input
+    if (first >= 0 && first + 2 + kVectors * kRows <= p_.in_rows) {
+      RunBlock<kVectors, true>(plane, y);
+    } else {
+      RunBlock<kVectors, false>(plane, y);
+    }
+  }
+
+  // kVectors vectors of outputs, from row y on. With kInside all rows that are met lie within the
+  // input.
+  template <int kVectors, bool kInside>
+  HWY_INLINE void RunBlock(const Plane& plane, std::int64_t y) const {
+    const D d;
+    V sums[kVectors];
+    HWY_UNROLL(4) for (int v = 0; v < kVectors; ++v) sums[v] = hn::Zero(d);
+    std::int64_t row = y - p_.top;
+    const std::int64_t in_rows = p_.in_rows;
+    const std::int64_t in_columns = p_.in_columns;
+    const float* HWY_RESTRICT from = plane.in + row * in_columns;
+    // The rows from the i-th on meet those of vector v with tap row i - kRows*v.
+    HWY_UNROLL(16)
+    for (int i = 0; i < (kVectors - 1) * kRows + 3; ++i, ++row, from += in_columns) {
+      if (kInside || (row >= 0 && row + kRows <= in_rows)) {
+        AddRows(
+            plane, i, LoadSome(from, all_.in), [](V sum, V) { return sum; }, sums);
+      } else if (row > -kRows && row < in_rows) {
+        const Part& part = row < 0 ? last_ : first_;
+        // Even zeros are added only where there is a row.
+        AddRows(
+            plane, i, LoadSome(from, part.in),
+            [&](V sum, V before) { return hn::IfThenElse(part.out, sum, before); }, sums);
+      }
+    }
+    const V bias = hn::Set(d, plane.bias);
+    const std::int64_t step = kRows * p_.columns;
+    std::int64_t left = (p_.last_row - y) * p_.columns;
+    float* HWY_RESTRICT out = plane.out + y * p_.columns;
+    // Vectors are written in order: each one covers what the one before it spilt.
+    HWY_UNROLL(4) for (int v = 0; v < kVectors; ++v, left -= step, out += step) {
+      const V sum = hn::Add(sums[v], bias);
+      if (left >= Lanes() || plane.spills) {
+        hn::StoreU(sum, d, out);
+      } else {
+        StoreFirst(d, sum, std::min(left, step), out);
+      }
+    }
+  }
+
+  // Adds the products of the rows from the i-th on; add(sum, before) is what is kept of a sum.
+  template <int kVectors, class Add>
+  HWY_INLINE void AddRows(const Plane& plane, int i, V rows, Add add, V (&sums)[kVectors]) const {
+    HWY_UNROLL(4) for (int j = 0; j < 3; ++j) {
+      const V input = hn::TableLookupLanes(rows, shifts_[j]);
+      HWY_UNROLL(4) for (int v = 0; v < kVectors; ++v) {
+        const int tap_row = i - kRows * v;
+        if (tap_row < 0 || tap_row > 2) continue;
+        sums[v] = add(MulAdd(D(), plane.weights[3 * tap_row + j], input, sums[v]), sums[v]);
+      }
+    }
+  }
+
+  // Lanes with rows [first, last) of the input that a vector holds, and of the outputs.
+  struct Part {
+    Part(const DepthwisePlanes& p, int first, int last)
+        : in(LanesBetween(first * p.in_columns, last * p.in_columns)),
+          out(LanesBetween(first * p.columns, last * p.columns)) {}
+    M in, out;
+  };
+
+  const DepthwisePlanes& p_;
+  const Part all_, first_, last_;
+  Shift shifts_[3];  // the lanes that a tap column meets
+};
+
+template <class Planes>
+void RunEach(const DepthwisePlanes& planes) {
+  const Planes each(planes);
+  for (std::int64_t i = 0; i < planes.planes; ++i) each.Run(Plane(planes, i));
+}
+
 void RunPlanes(const DepthwisePlanes& planes) {
-  // Narrow rows fill half a long vector at most.
-  using Short = hn::CappedTag<float, 8>;
-  if (std::max(planes.columns, planes.in_columns) < 8 && hn::MaxLanes(D()) > 8) {
-    Planes<Short>(planes).Run();
+  if (NarrowPlanes<2>::Fit(planes)) {
+    RunEach<NarrowPlanes<2>>(planes);
+  } else if (NarrowPlanes<1>::Fit(planes)) {
+    RunEach<NarrowPlanes<1>>(planes);
   } else {
-    Planes<D>(planes).Run();
+    RunEach<WidePlanes>(planes);
   }
   if (planes.past_caches) hwy::FlushStream();
 }
