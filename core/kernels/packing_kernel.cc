@@ -28,27 +28,41 @@ namespace {
 template <int kHeight>
 void PackInOrder(const float* HWY_RESTRICT from, std::int64_t row_stride, std::int64_t count,
                  float* HWY_RESTRICT out) {
+  // Longer vectors would be stored across lines of the cache, which takes longer.
   const hn::CappedTag<float, 8> d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  std::int64_t k = 0;
-  if constexpr (kHeight >= 4) {
-    for (; k + lanes <= count; k += lanes) {
-      if (k % 16 == 0) {  // the lines of the next panel
-        HWY_UNROLL(16) for (int i = kHeight; i < 2 * kHeight; ++i) {
-          hwy::Prefetch(from + i * row_stride + k);
+  constexpr int kLanes = static_cast<int>(hn::MaxLanes(d));
+  // Of a few rows whole lines are read at once: the cache may have room for no more of them, where
+  // rows are a power of two apart.
+  constexpr std::int64_t kLine = 16;
+  if (kHeight < 4 || count < kLine) {
+    for (std::int64_t k = 0; k < count; ++k) {
+      HWY_UNROLL(16) for (int i = 0; i < kHeight; ++i) {
+        out[k * kHeight + i] = from[i * row_stride + k];
+      }
+    }
+    return;
+  }
+  // The last squares may begin within those before them, along both sides.
+  for (std::int64_t line = 0;; line = std::min(line + kLine, count - kLine)) {
+    const bool last = line + kLine == count;
+    HWY_UNROLL(4) for (int part = 0; part < kHeight; part += kLanes) {
+      const int first = std::max(std::min(part, kHeight - kLanes), 0);
+      for (std::int64_t k = line; k < line + kLine; k += kLanes) {
+        const float* HWY_RESTRICT rows = from + first * row_stride + k;
+        hn::Vec<decltype(d)> columns[kLanes];
+        TransposeSquare(
+            d, [&](int i) { return rows + std::min(i, kHeight - 1) * row_stride; }, columns);
+        HWY_UNROLL(8) for (int i = 0; i < kLanes; ++i) {
+          float* HWY_RESTRICT to = out + (k + i) * kHeight + first;
+          if (kHeight < kLanes && last) {
+            StoreFirst(d, columns[i], kHeight, to);
+          } else {
+            hn::StoreU(columns[i], d, to);  // past the rows it is written over by what follows
+          }
         }
       }
-      // The last four rows may be some of those before.
-      HWY_UNROLL(4) for (int i = 0; i < (kHeight + 3) / 4; ++i) {
-        const int row = 4 * i < kHeight - 4 ? 4 * i : kHeight - 4;
-        TransposeRows(d, from + row * row_stride + k, row_stride, kHeight, out + k * kHeight + row);
-      }
     }
-  }
-  for (; k < count; ++k) {
-    HWY_UNROLL(16) for (int i = 0; i < kHeight; ++i) {
-      out[k * kHeight + i] = from[i * row_stride + k];
-    }
+    if (last) return;
   }
 }
 
@@ -66,11 +80,17 @@ void PackTaps4(const PanelWeights& w, const float* HWY_RESTRICT from, const Pane
   from += taps->from + first * w.channel_stride;
   for (std::int64_t c = first; c < last; ++c, from += w.channel_stride) {
     HWY_UNROLL(4) for (int i = 0; i < (kHeight + 3) / 4; ++i) {
+      // The last four rows may be some of those before.
       const int row = 4 * i < kHeight - 4 ? 4 * i : kHeight - 4;
-      HWY_ALIGN float columns[16];
-      TransposeRows(d, from + row * w.row_stride, w.row_stride, 4, columns);
+      hn::Vec<decltype(d)> columns[4];
+      const float* HWY_RESTRICT rows = from + row * w.row_stride;
+      TransposeSquare(
+          d, [&](int r) { return rows + r * w.row_stride; }, columns);
+      HWY_ALIGN float lanes[16];
+      HWY_UNROLL(4)
+      for (int t = 0; t < 4; ++t) hn::Store(columns[t], d, lanes + std::ptrdiff_t{4} * t);
       HWY_UNROLL(4) for (int t = 0; t < 4; ++t) {
-        hn::StoreU(hn::Load(d, columns + std::ptrdiff_t{4} * t), d, to[t] + row);
+        hn::StoreU(hn::Load(d, lanes + std::ptrdiff_t{4} * t), d, to[t] + row);
       }
     }
     HWY_UNROLL(4) for (int t = 0; t < 4; ++t) to[t] += step[t];

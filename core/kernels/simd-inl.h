@@ -140,14 +140,11 @@ class LongSum {
 };
 
 #if HWY_TARGET != HWY_SCALAR
-// Of the four rows at from(0) to from(3): columns[i] is column i in each 16 bytes, so that lane
-// 4*b + r is element 4*b + i of row r.
-template <class DRow, class From>
-HWY_INLINE void Transpose4(DRow d, From from, hn::Vec<DRow> (&columns)[4]) {
-  const auto r0 = hn::LoadU(d, from(0));
-  const auto r1 = hn::LoadU(d, from(1));
-  const auto r2 = hn::LoadU(d, from(2));
-  const auto r3 = hn::LoadU(d, from(3));
+// Four vectors as rows: columns[i] is column i in each 16 bytes, so that lane 4*b + r is element
+// 4*b + i of row r.
+template <class V>
+HWY_INLINE void Transpose4(V r0, V r1, V r2, V r3, V (&columns)[4]) {
+  const hn::DFromV<V> d;
   const auto low02 = hn::InterleaveLower(d, r0, r2);
   const auto low13 = hn::InterleaveLower(d, r1, r3);
   const auto high02 = hn::InterleaveUpper(d, r0, r2);
@@ -158,21 +155,23 @@ HWY_INLINE void Transpose4(DRow d, From from, hn::Vec<DRow> (&columns)[4]) {
   columns[3] = hn::InterleaveUpper(d, high02, high13);
 }
 
-// Four rows of as many elements as a vector has, eight at most: their columns, `count` of them, to
-// to[0], to[step], to[2*step] and so on.
-template <class DRow>
-HWY_INLINE void TransposeRows(DRow d, const float* HWY_RESTRICT from, std::int64_t row_stride,
-                              std::int64_t step, float* HWY_RESTRICT to) {
-  hn::Vec<DRow> columns[4];
-  Transpose4(
-      d, [&](int i) { return from + i * row_stride; }, columns);
+// As many elements of as many rows as a vector has lanes, eight at most: lane r of columns[c] is
+// row(r)[c].
+template <class D, class Row>
+HWY_INLINE void TransposeSquare(D d, Row row, hn::VFromD<D> (&columns)[hn::MaxLanes(D())]) {
+  constexpr int kBlocks = static_cast<int>(hn::MaxLanes(D()) / 4);
+  static_assert(kBlocks <= 2);
+  hn::VFromD<D> fours[kBlocks][4];  // block b of fours[g][i] is column 4*b + i of rows from 4*g on
+  HWY_UNROLL(4) for (int g = 0; g < kBlocks; ++g) {
+    Transpose4(hn::LoadU(d, row(4 * g)), hn::LoadU(d, row(4 * g + 1)), hn::LoadU(d, row(4 * g + 2)),
+               hn::LoadU(d, row(4 * g + 3)), fours[g]);
+  }
   HWY_UNROLL(4) for (int i = 0; i < 4; ++i) {
-    if constexpr (hn::MaxLanes(d) == 4) {
-      hn::StoreU(columns[i], d, to + i * step);
+    if constexpr (kBlocks == 1) {
+      columns[i] = fours[0][i];
     } else {
-      const hn::Half<DRow> half;
-      hn::StoreU(hn::LowerHalf(half, columns[i]), half, to + i * step);
-      hn::StoreU(hn::UpperHalf(half, columns[i]), half, to + (4 + i) * step);
+      columns[i] = hn::ConcatLowerLower(d, fours[1][i], fours[0][i]);
+      columns[4 + i] = hn::ConcatUpperUpper(d, fours[1][i], fours[0][i]);
     }
   }
 }

@@ -106,12 +106,19 @@ class PanelTaps {
     std::int64_t t = 0;
 #if HWY_TARGET != HWY_SCALAR
     const hn::CappedTag<float, 8> d;
-    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    for (; height >= 4 && t + lanes <= 9 * count; t += lanes) {
-      for (std::int64_t i = 0; i < height; i += 4) {
-        const std::int64_t row =
-            std::min(i, height - 4);  // the last four may be some of those before
-        TransposeRows(d, from + row * filter_stride + t, filter_stride, kPitch, taps_[t] + row);
+    constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
+    const float* rows[kPitch];  // the last one again past the height
+    for (std::int64_t i = 0; i < kPitch; ++i) {
+      rows[i] = from + std::min(i, height - 1) * filter_stride;
+    }
+    for (; t + kLanes <= 9 * count; t += kLanes) {
+      for (std::int64_t row = 0; row < height; row += kLanes) {
+        hn::Vec<decltype(d)> columns[kLanes];
+        TransposeSquare(
+            d, [&](int i) { return rows[row + i] + t; }, columns);
+        HWY_UNROLL(8) for (int i = 0; i < kLanes; ++i) {
+          hn::Store(columns[i], d, taps_[t + i] + row);
+        }
       }
     }
 #endif
