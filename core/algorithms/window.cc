@@ -65,7 +65,8 @@ WindowCopy Window::Copies(Origin origin, Extent extent) const {
   copies.stride_ = source.step * source.stride;
   copies.plane_pitch_ = rows_ * pitch_;
   for (std::int64_t x = 0; x < x_.planes(); ++x) {
-    copies.AddPlane(source, x_.First(x) + origin.x * source.step, width, x * copies.plane_pitch_);
+    copies.AddPlane(source, x_.First(x) + origin.x * source.step + origin.beside_x, width,
+                    x * copies.plane_pitch_);
   }
   std::int64_t plane = 0;
   for (std::int64_t z = 0; z < phases[0].taps; ++z) {
@@ -74,7 +75,8 @@ WindowCopy Window::Copies(Origin origin, Extent extent) const {
     for (std::int64_t y = 0; y < y_.planes(); ++y) {
       for (std::int64_t row = 0; row < rows; ++row) {
         const std::int64_t source_y = SourceIndex(
-            patches_.mode, y_.First(y) + (origin.y + row) * phases[1].input_step, g.axes[1].input);
+            patches_.mode, y_.First(y) + (origin.y + row) * phases[1].input_step + origin.beside_y,
+            g.axes[1].input);
         const std::int64_t to = plane + row * pitch_;
         if (source_z >= 0 && source_y >= 0) {
           copies.rows_.push_back(

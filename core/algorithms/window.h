@@ -108,6 +108,9 @@ class Window {
     std::int64_t z = 0;
     std::int64_t y = 0;
     std::int64_t x = 0;
+    // Elements of the input beside those that these outputs meet.
+    std::int64_t beside_y = 0;
+    std::int64_t beside_x = 0;
   };
 
   // The layout of a window for tiles of up to this extent.

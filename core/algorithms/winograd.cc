@@ -28,9 +28,9 @@
 #include "core/algorithms/even.h"
 #include "core/algorithms/patches.h"
 #include "core/algorithms/tasks.h"
-#include "core/algorithms/window.h"
 #include "core/algorithms/winograd_layout.h"
 #include "core/algorithms/winograd_panels.h"
+#include "core/algorithms/winograd_transform.h"
 #include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/panel_kernel.h"
@@ -71,9 +71,7 @@ class Winograd {
       : run_(run),
         g_(run.problem),
         layout_(g_),
-        patches_{g_, run.problem.padding_mode(), FirstPhases(run.problem, g_), run.operands.input,
-                 run.operands.weight},
-        window_(patches_, {2 * layout_.tiles().rows, 2 * layout_.tiles().columns}),
+        transform_(run.problem, g_, layout_, run.operands),
         workspace_(reinterpret_cast<float*>(run.workspace.data())),
         packed_(PackedWeights()),
         panels_(g_, layout_, run.operands.weight, packed_),
@@ -99,11 +97,7 @@ class Winograd {
  private:
   using Filters = WinogradPanels::Filters;
   using Channels = WinogradPanels::Channels;
-  // A block of the tiles of an image.
-  struct Tiles {
-    std::int64_t image;
-    WinogradLayout::Block block;
-  };
+  using Tiles = WinogradTransform::Tiles;
 
   // Of all weights, which this run has been given or makes beforehand; null where tasks do.
   const float* PackedWeights() const {
@@ -246,7 +240,7 @@ class Winograd {
     product.panel_depth = product.depth;
     product.strip_depth = product.depth + 1;
     product.rows = filters.count;
-    product.columns = tiles.block.tiles.count();
+    product.columns = tiles.block.count();
     product.before_stride = layout_.sums_pitch();
     product.c_stride = layout_.sums_pitch();
     for (std::int64_t e = 0; e < kWinogradElements; ++e) {
@@ -260,45 +254,11 @@ class Winograd {
   }
 
   void TransformTiles(const Tiles& tiles, const Channels& channels, float* out) const {
-    float* const window = WinogradScratch().window;
-    const WindowCopy copies = window_.Copies(tiles.block.origin, tiles.block.extent);
-    copies.FillPadding(window);
-    const float* input = run_.operands.input.As<float>() + tiles.image * g_.input.batch +
-                         channels.first * g_.input.channel;
-    const std::int64_t strip = PanelKernels().strip;
-    for (std::int64_t c = 0; c < channels.count; ++c, input += g_.input.channel) {
-      constexpr std::int64_t kAhead = 4;
-      if (channels.first + c + kAhead < g_.channels) {
-        copies.Prefetch(input + kAhead * g_.input.channel);
-      }
-      copies.CopyChannel(input, window);
-      for (std::int64_t z = 0; z < layout_.planes(); ++z, out += strip) {
-        kernels_.input({.tiles = tiles.block.tiles,
-                        .window = window + window_.Offset(0, 9 * z),
-                        .pitch = window_.pitch(),
-                        .out = out,
-                        .element_stride = layout_.tiles_stride(),
-                        .strip_stride = (channels.count * layout_.planes() + 1) * strip});
-      }
-    }
+    transform_.Input(tiles, channels, WinogradScratch().window, out);
   }
 
-  // Makes the outputs of some filters.
   void TransformSums(const Tiles& tiles, const Filters& filters, const float* sums) const {
-    const auto& [shape, origin, extent] = tiles.block;
-    float* out = reinterpret_cast<float*>(run_.output.data()) + tiles.image * g_.output.batch +
-                 filters.first * g_.output.channel +
-                 OutputOffset(g_, patches_.phases, {origin.z, origin.y, origin.x});
-    for (std::int64_t m = 0; m < filters.count; ++m, out += g_.output.channel) {
-      kernels_.output({.tiles = shape,
-                       .sums = sums + m * layout_.sums_pitch(),
-                       .stride = layout_.sums_stride(),
-                       .bias = bias_[static_cast<std::size_t>(filters.first + m)],
-                       .out = out,
-                       .pitch = g_.output.spatial[1],
-                       .rows = extent.rows,
-                       .columns = extent.width});
-    }
+    transform_.Output(tiles, filters, sums, bias_, reinterpret_cast<float*>(run_.output.data()));
   }
 
   bool stopped() const { return run_.stop.stop_requested() || !even_; }
@@ -306,17 +266,30 @@ class Winograd {
   const Run& run_;
   const Geometry g_;
   const WinogradLayout layout_;
-  const Patches patches_;
-  const Window window_;
+  const WinogradTransform transform_;
   float* const workspace_;
   const float* const packed_;
   const WinogradPanels panels_;
   const std::vector<float> bias_;
   // Whether all filters that were looked at may be used.
   std::atomic<bool> even_ = true;
-  const WinogradTable& kernels_ = WinogradKernels();
   void (*const multiply_)(const PanelProduct&) = PanelKernels().multiply;
 };
+
+// Outputs of an axis times the taps that each has to be multiplied by: of dilated ones, which lie
+// far apart, other algorithms leave out those that meet zero padding.
+double TapsToMultiply(const Axis& axis, PaddingMode mode) {
+  if (axis.dilation == 1 || mode != PaddingMode::kZeros) {
+    return static_cast<double>(axis.kernel) * static_cast<double>(axis.output);
+  }
+  double taps = 0;
+  for (std::int64_t tap = 0; tap < axis.kernel; ++tap) {
+    const std::int64_t first = axis.padding_begin - tap * axis.dilation;  // that meets an input
+    const std::int64_t last = std::min(axis.output, first + axis.input);
+    taps += static_cast<double>(std::max<std::int64_t>(last - std::max<std::int64_t>(first, 0), 0));
+  }
+  return taps;
+}
 
 std::string Refusal(const Problem& problem) {
   const Geometry g(problem);
@@ -324,9 +297,7 @@ std::string Refusal(const Problem& problem) {
   if (!IsFloat32(problem)) return "types other than float32";
   for (const std::size_t i : {std::size_t{1}, std::size_t{2}}) {
     const Axis& axis = g.axes[i];
-    if (axis.kernel != 3 || axis.stride != 1 || axis.dilation != 1) {
-      return "kernels other than 3x3, strides or dilations";
-    }
+    if (axis.kernel != 3 || axis.stride != 1) return "kernels other than 3x3, or strides";
   }
   if (g.groups != 1) return "several groups";
   if (problem.tensor_layout() != TensorLayout::kChannelsFirst) return "channels last";
@@ -340,14 +311,16 @@ std::string Refusal(const Problem& problem) {
   if (g.axes[0].kernel > kMostPlanes) return "too many planes";
   // Of one image, so that the choice, and with it the bits, are the same in a batch.
   const WinogradLayout layout(g);
-  double outputs = 1;
-  for (const Axis& axis : g.axes) outputs *= static_cast<double>(axis.output);
   // What other algorithms take: cycles of 16 products each, of which they lose some, and to pack
   // the nine weights.
-  const double others = 9 * outputs / 16 / 0.85 + 9;
+  const double products = static_cast<double>(g.axes[0].output) *
+                          TapsToMultiply(g.axes[1], problem.padding_mode()) *
+                          TapsToMultiply(g.axes[2], problem.padding_mode());
+  const double others = products / 16 / 0.85 + 9;
   if (layout.cost() >= 0.85 * others) return "too few outputs";
-  const Window window(patches, {2 * layout.tiles().rows, 2 * layout.tiles().columns});
-  if (window.channel_size() > kWindowSize) return "planes too far apart";
+  if (WinogradTransform(problem, g, layout, {}).window_size() > kWindowSize) {
+    return "planes too far apart";
+  }
   return "";
 }
 

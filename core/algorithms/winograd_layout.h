@@ -1,5 +1,9 @@
 // How kWinograd cuts a 3x3 convolution, and what that costs.
 //
+// Outputs whose coordinates are equal modulo the dilation meet inputs of which the same is true:
+// they are a grid of their own, on which the kernel has no dilation. A block of tiles is a
+// rectangle of one grid, or several whole grids where these are small.
+//
 // A product needs transformed tiles of the input and transformed weights. The smaller of the two is
 // transformed beforehand, and a task does the other for itself:
 //
@@ -39,19 +43,30 @@ class WinogradLayout {
   bool tiles_beforehand() const { return images_ > 0; }
   std::int64_t images() const { return images_; }
 
-  // Of a block of tiles, at most.
+  // Of one grid in a block, at most; and the grids and all tiles of a block.
   const WinogradTiles& tiles() const { return tiles_; }
-  std::int64_t x_blocks() const { return CeilDivide(tile_columns_, tiles_.columns); }
-  std::int64_t y_blocks() const { return CeilDivide(tile_rows_, tiles_.rows); }
-  // Of an image.
-  std::int64_t tile_blocks() const { return x_blocks() * y_blocks() * output_planes_; }
-  // One of them: its tiles, and the outputs that they make.
+  std::int64_t block_grids() const { return block_grids_; }
+  std::int64_t block_tiles() const { return block_grids_ * tiles_.count(); }
+  // Blocks of an image.
+  std::int64_t tile_blocks() const {
+    return x_blocks() * y_blocks() * grid_blocks() * output_planes_;
+  }
+  // A block: tiles (0, 0) to `tiles` of every one of its grids, grid after grid.
   struct Block {
     WinogradTiles tiles;
+    std::int64_t first_grid, grids;
+    Window::Origin origin;  // in outputs of a grid
+
+    std::int64_t count() const { return grids * tiles.count(); }
+  };
+  Block BlockAt(std::int64_t index) const;
+  // The outputs that the tiles of the block's grid number `index` make: where they begin, and how
+  // many there are, perhaps none.
+  struct Outputs {
     Window::Origin origin;
     Window::Extent extent;
   };
-  Block BlockAt(std::int64_t index) const;
+  Outputs OutputsAt(const Block& block, std::int64_t index) const;
 
   // Of a block of channels.
   std::int64_t channels() const { return block_channels_; }
@@ -62,7 +77,7 @@ class WinogradLayout {
   std::int64_t chunk() const { return chunk_; }
 
   // Elements of a row of sums, which has one for every tile of a block.
-  std::int64_t sums_pitch() const { return RoundUp(tiles_.count(), kVector); }
+  std::int64_t sums_pitch() const { return RoundUp(block_tiles(), kVector); }
   // From one of the 16 elements to the next: of the sums of a block of tiles and a chunk of
   // filters, of a block of tiles and channels (whose strips have a row to spare), of a block of
   // filters and channels.
@@ -79,17 +94,24 @@ class WinogradLayout {
  private:
   static constexpr std::int64_t kVector = 16;
 
+  std::int64_t grids() const { return y_grids_ * x_grids_; }
+  std::int64_t x_blocks() const { return CeilDivide(tile_columns_, tiles_.columns); }
+  std::int64_t y_blocks() const { return CeilDivide(tile_rows_, tiles_.rows); }
+  std::int64_t grid_blocks() const { return CeilDivide(grids(), block_grids_); }
   std::int64_t block_depth() const { return block_channels_ * planes_; }
   std::int64_t padded_tiles() const;
-  // Takes this rectangle of tiles and at most so many products at once, if nothing else costs less.
-  void Consider(const WinogradTiles& tiles, std::int64_t depth);
+  // Takes this rectangle of tiles, of so many grids, and at most so many products at once, if
+  // nothing else costs less.
+  void Consider(const WinogradTiles& tiles, std::int64_t grids, std::int64_t depth);
   double Cost() const;
-  double CostOf(const WinogradTiles& block) const;
+  double CostOf(const WinogradTiles& tiles, std::int64_t grids) const;
 
   std::int64_t filters_, channels_, planes_;
   std::int64_t output_planes_, output_rows_, output_columns_;
-  std::int64_t tile_rows_, tile_columns_;
+  std::int64_t y_grids_, x_grids_;
+  std::int64_t tile_rows_, tile_columns_;  // of the largest grid
   WinogradTiles tiles_;
+  std::int64_t block_grids_ = 1;
   std::int64_t images_ = 0;
   std::int64_t block_channels_ = 1;
   std::int64_t block_filters_ = 1;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/divide.h"
 #include "core/kernels/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -204,7 +205,7 @@ class WidePlanes {
 
 // Planes of which a vector holds kRows whole rows of the input, and a zero after them. Rows follow
 // each other in it as they do in memory; each is read once for the three taps beside each other.
-template <int kRows>
+template <std::int64_t kRows>
 class NarrowPlanes {
   static_assert(kRows <= 2);  // of which one may lie beside the input
 
@@ -229,21 +230,29 @@ class NarrowPlanes {
   }
 
   void Run(const Plane& plane) const {
-    std::int64_t y = p_.first_row;
-    for (; y + (kMostVectors - 1) * kRows < p_.last_row; y += kMostVectors * kRows) {
-      RunVectors<kMostVectors>(plane, y);
+    for (std::int64_t y = p_.first_row; y < p_.last_row; y += kMostVectors * kRows) {
+      switch (CeilDivide(p_.last_row - y, kRows)) {
+        case 1:
+          RunVectors<1>(plane, y);
+          break;
+        case 2:
+          RunVectors<2>(plane, y);
+          break;
+        case 3:
+          RunVectors<3>(plane, y);
+          break;
+        default:
+          RunVectors<kMostVectors>(plane, y);
+      }
     }
-    if (y + 2 * kRows < p_.last_row) return RunVectors<3>(plane, y);
-    if (y + kRows < p_.last_row) return RunVectors<2>(plane, y);
-    if (y < p_.last_row) RunVectors<1>(plane, y);
   }
 
  private:
   // Vectors of outputs computed at once.
-  static constexpr int kMostVectors = 4;
+  static constexpr std::int64_t kMostVectors = 4;
   using Shift = decltype(hn::SetTableIndices(D(), static_cast<const std::int32_t*>(nullptr)));
 
-  template <int kVectors>
+  template <std::int64_t kVectors>
   HWY_INLINE void RunVectors(const Plane& plane, std::int64_t y) const {
     const std::int64_t first = y - p_.top;  // row of the input
     if (first >= 0 && first + 2 + kVectors * kRows <= p_.in_rows) {
@@ -255,7 +264,7 @@ class NarrowPlanes {
 
   // kVectors vectors of outputs, from row y on. With kInside all rows that are met lie within the
   // input.
-  template <int kVectors, bool kInside>
+  template <std::int64_t kVectors, bool kInside>
   HWY_INLINE void RunBlock(const Plane& plane, std::int64_t y) const {
     const D d;
     V sums[kVectors];
@@ -294,12 +303,12 @@ class NarrowPlanes {
   }
 
   // Adds the products of the rows from the i-th on; add(sum, before) is what is kept of a sum.
-  template <int kVectors, class Add>
+  template <std::int64_t kVectors, class Add>
   HWY_INLINE void AddRows(const Plane& plane, int i, V rows, Add add, V (&sums)[kVectors]) const {
     HWY_UNROLL(4) for (int j = 0; j < 3; ++j) {
       const V input = hn::TableLookupLanes(rows, shifts_[j]);
       HWY_UNROLL(4) for (int v = 0; v < kVectors; ++v) {
-        const int tap_row = i - kRows * v;
+        const std::int64_t tap_row = i - kRows * v;
         if (tap_row < 0 || tap_row > 2) continue;
         sums[v] = add(MulAdd(D(), plane.weights[3 * tap_row + j], input, sums[v]), sums[v]);
       }
@@ -308,7 +317,7 @@ class NarrowPlanes {
 
   // Lanes with rows [first, last) of the input that a vector holds, and of the outputs.
   struct Part {
-    Part(const DepthwisePlanes& p, int first, int last)
+    Part(const DepthwisePlanes& p, std::int64_t first, std::int64_t last)
         : in(LanesBetween(first * p.in_columns, last * p.in_columns)),
           out(LanesBetween(first * p.columns, last * p.columns)) {}
     M in, out;

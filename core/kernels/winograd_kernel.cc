@@ -67,7 +67,7 @@ void Input(const WinogradInput& input) {
   const std::int64_t strip = Strip();
   WithVectorsOf(input.tiles.columns, [&](auto d) {
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    std::int64_t tile = 0;
+    std::int64_t tile = input.first_tile;
     for (std::int64_t i = 0; i < input.tiles.rows; ++i) {
       const float* from = input.window + 2 * i * input.pitch;
       // A row of tiles, strip by strip. What a vector writes past them is written over: by the
@@ -222,7 +222,8 @@ HWY_INLINE void TransformOutput(V s0, V s1, V s2, V s3, V& y0, V& y1) {
   y1 = hn::Sub(hn::Sub(s1, s2), s3);
 }
 
-template <class DTiles>
+// With kApart outputs of a row are output.step apart.
+template <bool kApart, class DTiles>
 void TransformSums(DTiles d, const WinogradOutput& output) {
   using V = hn::Vec<DTiles>;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
@@ -242,13 +243,17 @@ void TransformSums(DTiles d, const WinogradOutput& output) {
         TransformOutput(columns[y][0], columns[y][1], columns[y][2], columns[y][3], even, odd);
         even = hn::Add(even, bias);
         odd = hn::Add(odd, bias);
-        float* out = output.out + (2 * i + y) * output.pitch + 2 * j;
-        if (count == 2 * lanes) {
+        float* out = output.out + (2 * i + y) * output.pitch + 2 * j * (kApart ? output.step : 1);
+        if (!kApart && count == 2 * lanes) {
           hn::StoreInterleaved2(even, odd, d, out);
         } else {
           HWY_ALIGN float row[2 * hn::MaxLanes(d)];
           hn::StoreInterleaved2(even, odd, d, row);
-          CopyFew<2 * hn::MaxLanes(d)>(row, count, out);
+          if constexpr (kApart) {
+            for (std::int64_t k = 0; k < count; ++k) out[k * output.step] = row[k];
+          } else {
+            CopyFew<2 * hn::MaxLanes(d)>(row, count, out);
+          }
         }
       }
     }
@@ -256,7 +261,13 @@ void TransformSums(DTiles d, const WinogradOutput& output) {
 }
 
 void Output(const WinogradOutput& output) {
-  WithVectorsOf(output.tiles.columns, [&](auto d) { TransformSums(d, output); });
+  WithVectorsOf(output.tiles.columns, [&](auto d) {
+    if (output.step == 1) {
+      TransformSums<false>(d, output);
+    } else {
+      TransformSums<true>(d, output);
+    }
+  });
 }
 
 void Norms(const WinogradNorms& norms) {

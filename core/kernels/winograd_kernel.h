@@ -40,6 +40,7 @@ struct WinogradTiles {
 //   out[e*element_stride + t / strip * strip_stride + t % strip].
 struct WinogradInput {
   WinogradTiles tiles;
+  std::int64_t first_tile = 0;  // the number of tile (0, 0); the others count on from there
   const float* window = nullptr;
   std::int64_t pitch = 0;
   float* out = nullptr;  // vectors may reach into the row of a strip after this one
@@ -72,6 +73,7 @@ struct WinogradOutput {
   float bias = 0;
   float* out = nullptr;
   std::int64_t pitch = 0;
+  std::int64_t step = 1;  // from one output of a row to the next
   std::int64_t rows = 0;
   std::int64_t columns = 0;
 };
