@@ -18,7 +18,6 @@ namespace {
 
 using testing::Difference;
 using testing::IntegerOperands;
-using testing::LargeCases;
 using testing::LayerCase;
 using testing::Random;
 using testing::RandomOperands;
@@ -105,8 +104,10 @@ TEST_P(LargeAlgorithms, HaveTheSameBitsWithAPackedWeight) {
                        *RunPacked(problem_, operands.view(), algorithm_)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, LargeAlgorithms, ::testing::ValuesIn(LargeCases()),
-                         [](const auto& info) { return info.param.name; });
+constexpr auto kName = [](const auto& info) { return info.param.name; };
+INSTANTIATE_TEST_SUITE_P(Dense, LargeAlgorithms, ::testing::ValuesIn(testing::DenseCases()), kName);
+INSTANTIATE_TEST_SUITE_P(SingleChannels, LargeAlgorithms,
+                         ::testing::ValuesIn(testing::SingleChannelCases()), kName);
 
 }  // namespace
 }  // namespace convserve

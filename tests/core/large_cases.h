@@ -8,8 +8,9 @@
 
 namespace convserve::testing {
 
-// Each is computed by the algorithm that it names.
-const std::vector<LayerCase>& LargeCases();
+// Each is computed by the algorithm that it names: of many channels or filters, and of one a group.
+const std::vector<LayerCase>& DenseCases();
+const std::vector<LayerCase>& SingleChannelCases();
 
 }  // namespace convserve::testing
 
