@@ -252,6 +252,14 @@ class NarrowPlanes {
   static constexpr std::int64_t kMostVectors = 4;
   using Shift = decltype(hn::SetTableIndices(D(), static_cast<const std::int32_t*>(nullptr)));
 
+  // Lanes with rows [first, last) of the input that a vector holds, and of the outputs.
+  struct Part {
+    Part(const DepthwisePlanes& p, std::int64_t first, std::int64_t last)
+        : in(LanesBetween(first * p.in_columns, last * p.in_columns)),
+          out(LanesBetween(first * p.columns, last * p.columns)) {}
+    M in, out;
+  };
+
   template <std::int64_t kVectors>
   HWY_INLINE void RunVectors(const Plane& plane, std::int64_t y) const {
     const std::int64_t first = y - p_.top;  // row of the input
@@ -277,14 +285,9 @@ class NarrowPlanes {
     HWY_UNROLL(16)
     for (int i = 0; i < (kVectors - 1) * kRows + 3; ++i, ++row, from += in_columns) {
       if (kInside || (row >= 0 && row + kRows <= in_rows)) {
-        AddRows(
-            plane, i, LoadSome(from, all_.in), [](V sum, V) { return sum; }, sums);
+        AddRows<false>(plane, i, from, all_, sums);
       } else if (row > -kRows && row < in_rows) {
-        const Part& part = row < 0 ? last_ : first_;
-        // Even zeros are added only where there is a row.
-        AddRows(
-            plane, i, LoadSome(from, part.in),
-            [&](V sum, V before) { return hn::IfThenElse(part.out, sum, before); }, sums);
+        AddRows<true>(plane, i, from, row < 0 ? last_ : first_, sums);
       }
     }
     const V bias = hn::Set(d, plane.bias);
@@ -302,26 +305,22 @@ class NarrowPlanes {
     }
   }
 
-  // Adds the products of the rows from the i-th on; add(sum, before) is what is kept of a sum.
-  template <std::int64_t kVectors, class Add>
-  HWY_INLINE void AddRows(const Plane& plane, int i, V rows, Add add, V (&sums)[kVectors]) const {
+  // Adds the products of the rows from the i-th on, which begin at `from`. With kSome only a part
+  // of them lies within the input: even zeros are added only where there is a row.
+  template <bool kSome, std::int64_t kVectors>
+  HWY_INLINE void AddRows(const Plane& plane, int i, const float* from, const Part& part,
+                          V (&sums)[kVectors]) const {
+    const V rows = LoadSome(from, part.in);
     HWY_UNROLL(4) for (int j = 0; j < 3; ++j) {
       const V input = hn::TableLookupLanes(rows, shifts_[j]);
       HWY_UNROLL(4) for (int v = 0; v < kVectors; ++v) {
         const std::int64_t tap_row = i - kRows * v;
         if (tap_row < 0 || tap_row > 2) continue;
-        sums[v] = add(MulAdd(D(), plane.weights[3 * tap_row + j], input, sums[v]), sums[v]);
+        const V sum = MulAdd(D(), plane.weights[3 * tap_row + j], input, sums[v]);
+        sums[v] = kSome ? hn::IfThenElse(part.out, sum, sums[v]) : sum;
       }
     }
   }
-
-  // Lanes with rows [first, last) of the input that a vector holds, and of the outputs.
-  struct Part {
-    Part(const DepthwisePlanes& p, std::int64_t first, std::int64_t last)
-        : in(LanesBetween(first * p.in_columns, last * p.in_columns)),
-          out(LanesBetween(first * p.columns, last * p.columns)) {}
-    M in, out;
-  };
 
   const DepthwisePlanes& p_;
   const Part all_, first_, last_;
