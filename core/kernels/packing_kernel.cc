@@ -86,12 +86,7 @@ void PackTaps4(const PanelWeights& w, const float* HWY_RESTRICT from, const Pane
       const float* HWY_RESTRICT rows = from + row * w.row_stride;
       TransposeSquare(
           d, [&](int r) { return rows + r * w.row_stride; }, columns);
-      HWY_ALIGN float lanes[16];
-      HWY_UNROLL(4)
-      for (int t = 0; t < 4; ++t) hn::Store(columns[t], d, lanes + std::ptrdiff_t{4} * t);
-      HWY_UNROLL(4) for (int t = 0; t < 4; ++t) {
-        hn::StoreU(hn::Load(d, lanes + std::ptrdiff_t{4} * t), d, to[t] + row);
-      }
+      HWY_UNROLL(4) for (int t = 0; t < 4; ++t) hn::StoreU(columns[t], d, to[t] + row);
     }
     HWY_UNROLL(4) for (int t = 0; t < 4; ++t) to[t] += step[t];
   }
