@@ -65,6 +65,8 @@ TEST(BlockCache, ManySmallBlocksDisplaceTheOldest) {
 }
 
 TEST(AlignedBuffer, LargeOnesAreUsedAgain) {
+  BlockCache::Instance().SetLimit(0);  // frees what tests before this one left
+  BlockCache::Instance().SetLimit(BlockCache::kLimit);
   const std::byte* data = nullptr;
   {
     AlignedBuffer buffer(3 * kPage + 1);
