@@ -35,6 +35,7 @@
 #include "core/geometry.h"
 #include "core/kernels/panel_kernel.h"
 #include "core/kernels/winograd_kernel.h"
+#include "core/phases.h"
 #include "core/scratch.h"
 
 namespace convserve {
@@ -278,15 +279,15 @@ class Winograd {
 
 // Outputs of an axis times the taps that each has to be multiplied by: of dilated ones, which lie
 // far apart, other algorithms leave out those that meet zero padding.
-double TapsToMultiply(const Axis& axis, PaddingMode mode) {
-  if (axis.dilation == 1 || mode != PaddingMode::kZeros) {
-    return static_cast<double>(axis.kernel) * static_cast<double>(axis.output);
-  }
+double TapsToMultiply(const Patches& patches, std::size_t axis) {
+  const Phase& phase = patches.phases[axis];
+  const auto product = [](const Phase& part) {
+    return static_cast<double>(part.outputs) * static_cast<double>(part.taps);
+  };
+  if (phase.tap_step == 1 || patches.mode != PaddingMode::kZeros) return product(phase);
   double taps = 0;
-  for (std::int64_t tap = 0; tap < axis.kernel; ++tap) {
-    const std::int64_t first = axis.padding_begin - tap * axis.dilation;  // that meets an input
-    const std::int64_t last = std::min(axis.output, first + axis.input);
-    taps += static_cast<double>(std::max<std::int64_t>(last - std::max<std::int64_t>(first, 0), 0));
+  for (const Phase& stretch : SplitByTaps(phase, patches.geometry.axes[axis].input)) {
+    taps += product(stretch);
   }
   return taps;
 }
@@ -313,9 +314,8 @@ std::string Refusal(const Problem& problem) {
   const WinogradLayout layout(g);
   // What other algorithms take: cycles of 16 products each, of which they lose some, and to pack
   // the nine weights.
-  const double products = static_cast<double>(g.axes[0].output) *
-                          TapsToMultiply(g.axes[1], problem.padding_mode()) *
-                          TapsToMultiply(g.axes[2], problem.padding_mode());
+  const double products = static_cast<double>(g.axes[0].output) * TapsToMultiply(patches, 1) *
+                          TapsToMultiply(patches, 2);
   const double others = products / 16 / 0.85 + 9;
   if (layout.cost() >= 0.85 * others) return "too few outputs";
   if (WinogradTransform(problem, g, layout, {}).window_size() > kWindowSize) {
