@@ -108,7 +108,7 @@ class Window {
     std::int64_t z = 0;
     std::int64_t y = 0;
     std::int64_t x = 0;
-    // Elements of the input beside those that these outputs meet.
+    // So many elements of the input further on than where these outputs begin to meet it.
     std::int64_t beside_y = 0;
     std::int64_t beside_x = 0;
   };

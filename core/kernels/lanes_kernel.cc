@@ -105,14 +105,7 @@ template <class From, class To>
 HWY_INLINE void Transpose8(From from, To to) {
 #if HWY_MAX_BYTES >= 32
   const hn::FixedTag<float, 8> d;
-  hn::Vec<decltype(d)> upper[4], lower[4];
-  const auto row = [&](int r) { return hn::LoadU(d, from(r)); };
-  Transpose4(row(0), row(1), row(2), row(3), upper);
-  Transpose4(row(4), row(5), row(6), row(7), lower);
-  HWY_UNROLL(4) for (int c = 0; c < 4; ++c) {
-    hn::StoreU(hn::ConcatLowerLower(d, lower[c], upper[c]), d, to(c));
-    hn::StoreU(hn::ConcatUpperUpper(d, lower[c], upper[c]), d, to(c + 4));
-  }
+  TransposeSquare(d, from, [&](int c, auto column) { hn::StoreU(column, d, to(c)); });
 #else
   for (int r = 0; r < 8; ++r) {
     for (int c = 0; c < 8; ++c) to(c)[r] = from(r)[c];

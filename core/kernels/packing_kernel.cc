@@ -49,17 +49,16 @@ void PackInOrder(const float* HWY_RESTRICT from, std::int64_t row_stride, std::i
       const int first = std::max(std::min(part, kHeight - kLanes), 0);
       for (std::int64_t k = line; k < line + kLine; k += kLanes) {
         const float* HWY_RESTRICT rows = from + first * row_stride + k;
-        hn::Vec<decltype(d)> columns[kLanes];
         TransposeSquare(
-            d, [&](int i) { return rows + std::min(i, kHeight - 1) * row_stride; }, columns);
-        HWY_UNROLL(8) for (int i = 0; i < kLanes; ++i) {
-          float* HWY_RESTRICT to = out + (k + i) * kHeight + first;
-          if (kHeight < kLanes && last) {
-            StoreFirst(d, columns[i], kHeight, to);
-          } else {
-            hn::StoreU(columns[i], d, to);  // past the rows it is written over by what follows
-          }
-        }
+            d, [&](int i) { return rows + std::min(i, kHeight - 1) * row_stride; },
+            [&](int i, auto column) {
+              float* HWY_RESTRICT to = out + (k + i) * kHeight + first;
+              if (kHeight < kLanes && last) {
+                StoreFirst(d, column, kHeight, to);
+              } else {
+                hn::StoreU(column, d, to);  // past the rows it is written over by what follows
+              }
+            });
       }
     }
     if (last) return;
@@ -82,11 +81,10 @@ void PackTaps4(const PanelWeights& w, const float* HWY_RESTRICT from, const Pane
     HWY_UNROLL(4) for (int i = 0; i < (kHeight + 3) / 4; ++i) {
       // The last four rows may be some of those before.
       const int row = 4 * i < kHeight - 4 ? 4 * i : kHeight - 4;
-      hn::Vec<decltype(d)> columns[4];
       const float* HWY_RESTRICT rows = from + row * w.row_stride;
       TransposeSquare(
-          d, [&](int r) { return rows + r * w.row_stride; }, columns);
-      HWY_UNROLL(4) for (int t = 0; t < 4; ++t) hn::StoreU(columns[t], d, to[t] + row);
+          d, [&](int r) { return rows + r * w.row_stride; },
+          [&](int t, auto column) { hn::StoreU(column, d, to[t] + row); });
     }
     HWY_UNROLL(4) for (int t = 0; t < 4; ++t) to[t] += step[t];
   }

@@ -155,23 +155,24 @@ HWY_INLINE void Transpose4(V r0, V r1, V r2, V r3, V (&columns)[4]) {
   columns[3] = hn::InterleaveUpper(d, high02, high13);
 }
 
-// As many elements of as many rows as a vector has lanes, eight at most: lane r of columns[c] is
-// row(r)[c].
-template <class D, class Row>
-HWY_INLINE void TransposeSquare(D d, Row row, hn::VFromD<D> (&columns)[hn::MaxLanes(D())]) {
-  constexpr int kBlocks = static_cast<int>(hn::MaxLanes(D()) / 4);
-  static_assert(kBlocks <= 2);
-  hn::VFromD<D> fours[kBlocks][4];  // block b of fours[g][i] is column 4*b + i of rows from 4*g on
-  HWY_UNROLL(4) for (int g = 0; g < kBlocks; ++g) {
-    Transpose4(hn::LoadU(d, row(4 * g)), hn::LoadU(d, row(4 * g + 1)), hn::LoadU(d, row(4 * g + 2)),
-               hn::LoadU(d, row(4 * g + 3)), fours[g]);
-  }
-  HWY_UNROLL(4) for (int i = 0; i < 4; ++i) {
-    if constexpr (kBlocks == 1) {
-      columns[i] = fours[0][i];
-    } else {
-      columns[i] = hn::ConcatLowerLower(d, fours[1][i], fours[0][i]);
-      columns[4 + i] = hn::ConcatUpperUpper(d, fours[1][i], fours[0][i]);
+// As many elements of as many rows as a vector has lanes, eight at most: calls store(c, column) for
+// each column in order, of which lane r is row(r)[c].
+template <class D, class Row, class Store>
+HWY_INLINE void TransposeSquare(D d, Row row, Store store) {
+  const auto load = [&](int r) { return hn::LoadU(d, row(r)); };
+  hn::VFromD<D> upper[4];
+  Transpose4(load(0), load(1), load(2), load(3), upper);
+  if constexpr (hn::MaxLanes(D()) == 4) {
+    HWY_UNROLL(4) for (int i = 0; i < 4; ++i) store(i, upper[i]);
+  } else {
+    static_assert(hn::MaxLanes(D()) == 8);
+    hn::VFromD<D> lower[4];
+    Transpose4(load(4), load(5), load(6), load(7), lower);
+    HWY_UNROLL(4) for (int i = 0; i < 4; ++i) {
+      store(i, hn::ConcatLowerLower(d, lower[i], upper[i]));
+    }
+    HWY_UNROLL(4) for (int i = 0; i < 4; ++i) {
+      store(4 + i, hn::ConcatUpperUpper(d, lower[i], upper[i]));
     }
   }
 }

@@ -113,12 +113,9 @@ class PanelTaps {
     }
     for (; t + kLanes <= 9 * count; t += kLanes) {
       for (std::int64_t row = 0; row < height; row += kLanes) {
-        hn::Vec<decltype(d)> columns[kLanes];
         TransposeSquare(
-            d, [&](int i) { return rows[row + i] + t; }, columns);
-        HWY_UNROLL(8) for (int i = 0; i < kLanes; ++i) {
-          hn::Store(columns[i], d, taps_[t + i] + row);
-        }
+            d, [&](int i) { return rows[row + i] + t; },
+            [&](int i, auto column) { hn::Store(column, d, taps_[t + i] + row); });
       }
     }
 #endif
