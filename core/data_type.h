@@ -25,7 +25,7 @@ enum class DataType : int {
 
 // IEEE 754 binary16 and bfloat16 (the upper half of a binary32). Storage only: arithmetic happens
 // in float. Conversions to them round once, to nearest, ties to even; what is too large becomes
-// infinity; a NaN stays a (quiet) NaN.
+// infinity; a NaN stays a NaN, and becomes a quiet one.
 struct Float16 {
   std::uint16_t bits = 0;
   bool operator==(const Float16&) const = default;
@@ -35,7 +35,17 @@ struct BFloat16 {
   bool operator==(const BFloat16&) const = default;
 };
 
-float ToFloat(Float16 value);
+inline float ToFloat(Float16 value) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000U) << 16;
+  const std::uint32_t magnitude = value.bits & 0x7fffU;
+  const std::uint32_t normal = (magnitude << 13) + (std::uint32_t{127 - 15} << 23);
+  const float subnormal = static_cast<float>(magnitude) * 0x1p-24F;
+  const std::uint32_t quiet = magnitude > 0x7c00U ? 0x400000U : 0U;
+  const std::uint32_t bits = magnitude < 0x0400U    ? std::bit_cast<std::uint32_t>(subnormal)
+                             : magnitude >= 0x7c00U ? 0x7f800000U | (magnitude << 13) | quiet
+                                                    : normal;
+  return std::bit_cast<float>(sign | bits);
+}
 inline float ToFloat(BFloat16 value) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
 }

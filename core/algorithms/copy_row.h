@@ -3,6 +3,7 @@
 #define CONVSERVE_CORE_ALGORITHMS_COPY_ROW_H_
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -12,6 +13,7 @@
 #include "core/convert.h"
 #include "core/divide.h"
 #include "core/geometry.h"
+#include "core/kernels/convert_kernel.h"
 
 namespace convserve {
 
@@ -88,34 +90,42 @@ std::int64_t SeparateMore(const float* from, std::int64_t stride, std::int64_t c
   return i;
 }
 
+// out[i] = from[i] for i < count.
+template <typename T>
+void CopySideBySide(const T* from, std::int64_t count, T* out) {
+  // Short rows are the common ones: copied in vectors, the last of which may begin within the one
+  // before it.
+  constexpr std::int64_t kVector = 16 / sizeof(T);
+  if (count >= 16 * kVector) {
+    std::memcpy(out, from, static_cast<std::size_t>(count) * sizeof(T));
+  } else if (count >= kVector) {
+    std::int64_t i = 0;
+    for (; i < count - kVector; i += kVector) std::memcpy(out + i, from + i, 16);
+    std::memcpy(out + count - kVector, from + count - kVector, 16);
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) out[i] = from[i];
+  }
+}
+
 // out[i] = from[i * stride] for i < count.
 template <typename T, typename In>
 void CopyStrided(const In* from, std::int64_t stride, std::int64_t count, T* out) {
-  if (stride == 1) {
-    if constexpr (std::is_same_v<T, In>) {
-      // Short rows are the common ones: copied in vectors, the last of which may begin within the
-      // one before it.
-      constexpr std::int64_t kVector = 16 / sizeof(T);
-      if (count >= 16 * kVector) {
-        std::memcpy(out, from, static_cast<std::size_t>(count) * sizeof(T));
-        return;
-      }
-      if (count >= kVector) {
-        std::int64_t i = 0;
-        for (; i < count - kVector; i += kVector) std::memcpy(out + i, from + i, 16);
-        std::memcpy(out + count - kVector, from + count - kVector, 16);
-        return;
-      }
-    }
-    for (std::int64_t i = 0; i < count; ++i) out[i] = Widen<T>(from[i]);
-  } else if (stride == 2) {
+  if constexpr (std::is_same_v<T, In>) {
+    if (stride == 1) return CopySideBySide(from, count, out);
     std::int64_t i = 0;
-    if constexpr (std::is_same_v<T, In> && std::is_same_v<T, float>) {
-      i = SeparateTwos<1>(from, count, out, 0);
+    if constexpr (std::is_same_v<T, float>) {
+      if (stride == 2) i = SeparateTwos<1>(from, count, out, 0);
     }
-    for (; i < count; ++i) out[i] = Widen<T>(from[i * 2]);
+    for (; i < count; ++i) out[i] = from[i * stride];
   } else {
-    for (std::int64_t i = 0; i < count; ++i) out[i] = Widen<T>(from[i * stride]);
+    if (stride == 1) return WidenRow(from, count, out);
+    constexpr std::int64_t kSome = 64;
+    std::array<In, kSome> some;
+    for (std::int64_t done = 0; done < count; done += kSome) {
+      const std::int64_t now = std::min(kSome, count - done);
+      CopyStrided(from + done * stride, stride, now, some.data());
+      WidenRow(some.data(), now, out + done);
+    }
   }
 }
 

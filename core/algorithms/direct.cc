@@ -12,66 +12,40 @@
 #include <deque>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/border.h"
+#include "core/algorithms/direct_window.h"
 #include "core/algorithms/patches.h"
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/totals.h"
 #include "core/algorithms/window.h"
+#include "core/convert.h"
 #include "core/divide.h"
 #include "core/geometry.h"
+#include "core/kernels/convert_kernel.h"
 #include "core/kernels/direct_kernel.h"
 #include "core/phases.h"
 #include "core/scratch.h"
-#include "fmt/format.h"
 
 namespace convserve {
 namespace {
 
-// More make a matrix product that is faster.
-constexpr std::int64_t kMaxFilters = 2;
-// Elements of a window, in the L2 cache, and those that a block of output rows meets, in the L1.
-constexpr std::int64_t kWindowSize = std::int64_t{24} * 1024;
-constexpr std::int64_t kBlockWindowSize = std::int64_t{6} * 1024;
-static_assert((kWindowSize + kDirectSlack) * std::int64_t{sizeof(double)} <= kScratchBytes);
-// Outputs of a row that a window must have room for.
-constexpr std::int64_t kMinWidth = 32;
 // Groups whose weights one task packs.
 constexpr std::int64_t kGroupsPacked = 64;
-// Taps of a kernel at most.
-constexpr std::int64_t kMaxTaps = 4096;
 // Multiply-adds of a task, at least, where there are enough for several.
 constexpr std::int64_t kTaskProducts = std::int64_t{256} * 1024;
-
-// The tile of outputs for which windows of so many channels have room: rows as wide as possible,
-// then as many as possible.
-Window::Extent TileExtent(const Patches& patches, std::int64_t channels) {
-  const auto fits = [&](std::int64_t rows, std::int64_t width, std::int64_t size) {
-    return Window(patches, {rows, width}).channel_size() * channels <= size;
-  };
-  const std::int64_t block_rows = std::min<std::int64_t>(4, patches.phases[1].outputs);
-  Window::Extent extent{1, patches.phases[2].outputs};
-  while (extent.width > kMinWidth && !fits(block_rows, extent.width, kBlockWindowSize)) {
-    extent.width = RoundUp(CeilDivide(extent.width, 2), kMinWidth);
-  }
-  std::int64_t rows = 1;
-  for (std::int64_t too_many = std::min(patches.phases[1].outputs, kWindowSize) + 1;
-       too_many - rows > 1;) {
-    const std::int64_t middle = rows + (too_many - rows) / 2;
-    (fits(middle, extent.width, kWindowSize) ? rows : too_many) = middle;
-  }
-  extent.rows = CeilDivide(patches.phases[1].outputs, CeilDivide(patches.phases[1].outputs, rows));
-  return extent;
-}
+static_assert(2 * kDirectPlace * std::int64_t{sizeof(double)} <= kScratchBytes);
 
 DirectKernel<float> Kernel(float /*type*/) { return DirectKernels().for_float; }
 DirectKernel<double> Kernel(double /*type*/) { return DirectKernels().for_double; }
 
-// T is the type of the sums and of the output.
-template <typename T>
+// T is the type that sums are formed in, Sum (std::int64_t where T's sums are whole numbers) that
+// of their total with the bias.
+template <typename T, typename Sum>
 class Direct {
  public:
   explicit Direct(const Run& run)
@@ -79,7 +53,13 @@ class Direct {
         g_(Geometry::Joined(run.problem)),
         kernel_(Kernel(T{})),
         totals_(run, g_),
-        packed_(reinterpret_cast<T*>(run.workspace.data())) {}
+        packed_(reinterpret_cast<T*>(run.workspace.data())) {
+    // Sums of a float's whole numbers, to which a bias within this is added exactly.
+    constexpr Sum kExact = (1 << 24) - kDepthBlock * 255 * 255;
+    exact_ = std::is_same_v<T, Sum> ||
+             std::all_of(totals_.bias().begin(), totals_.bias().end(),
+                         [](Sum bias) { return -kExact <= bias && bias <= kExact; });
+  }
 
   absl::Status Compute() {
     bool covered = true;
@@ -114,22 +94,13 @@ class Direct {
     std::atomic<bool> finite = true;  // all weights are
   };
 
-  // The window that all phases read, and the tile that it serves.
-  struct Shared {
-    Shared(const Patches& p, std::int64_t count)
-        : patches(p), channels(count), extent(TileExtent(p, count)), window(patches, extent) {}
-
-    Patches patches;
-    std::int64_t channels;  // at once
-    Window::Extent extent;
-    Window window;
-  };
-
   Patches PatchesOf(const std::array<Phase, 3>& axes) const {
     return {g_, run_.problem.padding_mode(), axes, run_.operands.input, run_.operands.weight};
   }
 
   bool stopped() const { return run_.stop.stop_requested(); }
+
+  static T* ThreadPlace() { return reinterpret_cast<T*>(ThreadScratch()); }
 
   // Tasks are tiles of outputs, of all phases, for some groups.
   void ComputePhases(std::deque<PhaseRun>& phases) const {
@@ -144,8 +115,8 @@ class Direct {
     for (const PhaseRun& phase : phases) taps = std::max(taps, phase.patches.taps());
     // As many channels as kDepthBlock products hold are summed from zero before they join the
     // total.
-    const Shared shared(PatchesOf(axes),
-                        std::clamp<std::int64_t>(kDepthBlock / taps, 1, g_.channels));
+    const DirectWindow shared(PatchesOf(axes),
+                              std::clamp<std::int64_t>(kDepthBlock / taps, 1, g_.channels));
     T* packed = packed_;
     for (PhaseRun& phase : phases) {
       SetOffsets(shared, phase);
@@ -169,14 +140,14 @@ class Direct {
                   {task / tiles / blocks, first, std::min(first + at_once, g_.groups)});
     });
     if (stopped() || run_.problem.padding_mode() != PaddingMode::kZeros) return;
-    for (const PhaseRun& phase : phases) {
-      if (!phase.finite) {
-        BorderRepair<T>(run_, g_, phase.patches, totals_.bias()).Compute();
+    if constexpr (std::is_same_v<T, Sum>) {
+      for (const PhaseRun& phase : phases) {
+        if (!phase.finite) BorderRepair<T>(run_, g_, phase.patches, totals_.bias()).Compute();
       }
     }
   }
 
-  void SetOffsets(const Shared& shared, PhaseRun& phase) const {
+  void SetOffsets(const DirectWindow& shared, PhaseRun& phase) const {
     const auto& own = phase.patches.phases;
     const auto& all = shared.patches.phases;
     // The tap of the shared window that is the phase's own.
@@ -212,7 +183,7 @@ class Direct {
       const std::int64_t last = std::min(first + kGroupsPacked, g_.groups);
       bool finite = true;
       for (std::int64_t group = first; group < last && !in_place; ++group) {
-        finite &= PackWeights(phase.patches, taps, depth, group, 0, g_.channels,
+        finite &= PackWeights(phase.patches, taps, depth, {group, 0, g_.filters, 0, g_.channels},
                               packed + group * phase.group_stride);
       }
       if (in_place) {  // side by side
@@ -228,18 +199,18 @@ class Direct {
     std::int64_t batch, first, last;
   };
 
-  void ComputeTile(const Shared& shared, const std::deque<PhaseRun>& phases,
+  void ComputeTile(const DirectWindow& shared, const std::deque<PhaseRun>& phases,
                    const Window::Origin& origin, const Groups& groups) const {
     const auto& axes = shared.patches.phases;
     const Window::Extent extent{std::min(shared.extent.rows, axes[1].outputs - origin.y),
                                 std::min(shared.extent.width, axes[2].outputs - origin.x)};
     if (extent.rows <= 0 || extent.width <= 0) return;
     const WindowCopy copies = shared.window.Copies(origin, extent);
-    T* const window = reinterpret_cast<T*>(ThreadScratch());
+    T* const window = ThreadPlace();
     for (std::int64_t c = 0; c < shared.channels; ++c) {
       copies.FillPadding(window + c * shared.window.channel_size());
     }
-    std::vector<DirectTile<T>> tiles;
+    std::vector<PhaseTile> tiles;
     tiles.reserve(phases.size());
     for (const PhaseRun& phase : phases) {
       tiles.push_back(TileOf(phase, window, shared.window.pitch(), origin, extent, groups.batch));
@@ -250,20 +221,26 @@ class Direct {
         const Channels channels{c, std::min(shared.channels, g_.channels - c)};
         CopyChannels(shared, copies, groups.batch, group, channels, window);
         for (std::size_t i = 0; i < phases.size(); ++i) {
-          if (tiles[i].rows > 0) AddChannels(phases[i], tiles[i], group, channels);
+          if (tiles[i].tile.rows > 0) AddChannels(phases[i], tiles[i], group, channels);
         }
       }
     }
   }
 
-  // The tile of one phase, for the first group and filter; without rows where the phase has none.
-  DirectTile<T> TileOf(const PhaseRun& phase, const T* window, std::int64_t pitch,
-                       const Window::Origin& origin, const Window::Extent& extent,
-                       std::int64_t batch) const {
+  // The tile of one phase; without rows where the phase has none.
+  struct PhaseTile {
+    DirectTile<T> tile;             // without an output
+    std::int64_t first_output = 0;  // of the first group and filter
+  };
+
+  PhaseTile TileOf(const PhaseRun& phase, const T* window, std::int64_t pitch,
+                   const Window::Origin& origin, const Window::Extent& extent,
+                   std::int64_t batch) const {
     const auto& axes = phase.patches.phases;
-    DirectTile<T> tile;
+    PhaseTile phase_tile;
+    auto& [tile, first_output] = phase_tile;
     tile.columns = std::min(extent.width, axes[2].outputs - origin.x);
-    if (origin.z >= axes[0].outputs || tile.columns <= 0) return tile;
+    if (origin.z >= axes[0].outputs || tile.columns <= 0) return phase_tile;
     tile.rows = std::min(extent.rows, axes[1].outputs - origin.y);
     tile.tap_rows = phase.tap_rows;
     tile.tap_columns = phase.tap_columns;
@@ -275,9 +252,9 @@ class Direct {
     tile.pitch = sign * pitch;
     tile.c_step = axes[2].output_step * g_.output.spatial[2];
     tile.c_pitch = sign * axes[1].output_step * g_.output.spatial[1];
-    tile.c = reinterpret_cast<T*>(run_.output.data()) + batch * g_.output.batch +
-             OutputOffset(g_, axes, {origin.z, origin.y + first_row, origin.x});
-    return tile;
+    first_output = batch * g_.output.batch +
+                   OutputOffset(g_, axes, {origin.z, origin.y + first_row, origin.x});
+    return phase_tile;
   }
 
   struct Channels {
@@ -285,26 +262,57 @@ class Direct {
   };
 
   // What channels of a group, which are in the window, add to its outputs.
-  void AddChannels(const PhaseRun& phase, DirectTile<T> tile, std::int64_t group,
+  void AddChannels(const PhaseRun& phase, const PhaseTile& phase_tile, std::int64_t group,
                    const Channels& channels) const {
+    DirectTile<T> tile = phase_tile.tile;
     tile.planes =
         std::span(phase.planes)
             .first(static_cast<std::size_t>(channels.count * phase.patches.phases[0].taps));
     tile.weights =
         phase.weights + group * phase.group_stride + channels.first * phase.patches.taps();
     tile.accumulate = channels.first > 0;
-    tile.c += group * g_.output.group;
     const bool last = channels.first + channels.count == g_.channels;
     tile.past_caches = last && !tile.accumulate && LeavesCaches(run_.problem);
+    std::int64_t output = phase_tile.first_output + group * g_.output.group;
     for (std::int64_t m = 0; m < g_.filters; ++m) {
-      tile.bias = last ? totals_.bias()[static_cast<std::size_t>(group * g_.filters + m)] : T{0};
-      kernel_(tile);
+      const Sum bias = last ? totals_.bias()[static_cast<std::size_t>(group * g_.filters + m)] : 0;
+      if (totals_.in_output()) {
+        tile.bias = static_cast<T>(bias);
+        tile.c = reinterpret_cast<T*>(run_.output.data()) + output;
+        kernel_(tile);
+      } else {
+        Round(tile, bias, output);
+      }
       tile.weights += phase.filter_stride;
-      tile.c += g_.output.channel;
+      output += g_.output.channel;
     }
   }
 
-  void CopyChannels(const Shared& shared, const WindowCopy& copies, std::int64_t batch,
+  // Computes a tile whose outputs have another type and begin at element `output`.
+  void Round(const DirectTile<T>& tile, Sum bias, std::int64_t output) const {
+    DirectTile<T> sums = tile;
+    sums.c = ThreadPlace() + kDirectPlace;
+    sums.c_pitch = tile.columns;
+    sums.c_step = 1;
+    sums.past_caches = false;
+    kernel_(sums);
+    VisitDataType(run_.problem.output_type(), [&](auto zero) {
+      using Out = decltype(zero);
+      Out* to = reinterpret_cast<Out*>(run_.output.data()) + output;
+      const T* from = sums.c;
+      for (std::int64_t y = 0; y < tile.rows; ++y, from += tile.columns, to += tile.c_pitch) {
+        if (exact_) {
+          RoundRow(from, static_cast<T>(bias), tile.columns, tile.c_step, to);
+        } else {
+          for (std::int64_t x = 0; x < tile.columns; ++x) {
+            to[x * tile.c_step] = RoundTo<Out>(static_cast<Sum>(from[x]) + bias);
+          }
+        }
+      }
+    });
+  }
+
+  void CopyChannels(const DirectWindow& shared, const WindowCopy& copies, std::int64_t batch,
                     std::int64_t group, const Channels& channels, T* window) const {
     VisitDataType(run_.operands.input.data_type, [&](auto zero) {
       using In = decltype(zero);
@@ -322,61 +330,33 @@ class Direct {
   const Run& run_;
   const Geometry g_;
   const DirectKernel<T> kernel_;
-  const Totals<T, T> totals_;
+  const Totals<T, Sum> totals_;
   T* const packed_;
+  bool exact_ = true;  // biases are added to sums without rounding that is not T's
 };
-
-std::string Refusal(const Problem& problem) {
-  const Geometry g(problem);
-  const DataType sums =
-      problem.arithmetic() == Arithmetic::kFloat64 ? DataType::kFloat64 : DataType::kFloat32;
-  if (problem.arithmetic() == Arithmetic::kInteger || problem.output_type() != sums) {
-    return "sums of another type than the output";
-  }
-  if (g.filters > kMaxFilters) {
-    return fmt::format("{} filters a group, at most {}", g.filters, kMaxFilters);
-  }
-  // The phases with all their taps; those of a phase lie within one.
-  Patches patches{g, PaddingMode::kReplicate, {}, {}, {}};
-  std::int64_t taps = 1;
-  std::int64_t most = 1;  // taps of a phase
-  for (std::size_t i = 0; i < 3; ++i) {
-    if (g.axes[i].kernel > kMaxTaps / taps) return fmt::format("more than {} taps", kMaxTaps);
-    taps *= g.axes[i].kernel;
-    std::vector<Phase> phases;
-    for (std::int64_t index = 0; index < PhaseCount(problem.operation(), g.axes[i]); ++index) {
-      phases.push_back(PhaseAt(problem.operation(), g.axes[i], PaddingMode::kReplicate, index));
-    }
-    most *= phases.front().taps;
-    patches.phases[i] = Union(phases);
-    const Phase& phase = patches.phases[i];
-    if (phase.taps > kWindowSize || phase.taps * phase.tap_step / phase.input_step > kWindowSize) {
-      return "taps too far apart";
-    }
-  }
-  if (most > kDepthBlock) return fmt::format("more than {} taps to an output", kDepthBlock);
-  const std::int64_t channels = std::clamp<std::int64_t>(kDepthBlock / most, 1, g.channels);
-  if (Window(patches, {1, kMinWidth}).channel_size() > kWindowSize / channels) {
-    return "taps too far apart";
-  }
-  return "";
-}
 
 // Weights that do not lie in the order of the sum are packed.
 std::int64_t WorkspaceBytes(const Problem& problem) {
   const Geometry g(problem);
   const Patches patches{g, problem.padding_mode(), FirstPhases(problem, g), {}, {}};
-  if (WeightsInOrder(problem, patches, problem.output_type())) return 0;
-  return problem.weight_bytes() / SizeOf(problem.weight_type()) * SizeOf(problem.output_type());
+  const DataType sums = DirectSums(problem);
+  if (WeightsInOrder(problem, patches, sums)) return 0;
+  return problem.weight_bytes() / SizeOf(problem.weight_type()) * SizeOf(sums);
 }
 
 absl::Status Compute(const Run& run) {
-  return run.problem.output_type() == DataType::kFloat64 ? Direct<double>(run).Compute()
-                                                         : Direct<float>(run).Compute();
+  switch (run.problem.arithmetic()) {
+    case Arithmetic::kFloat64:
+      return Direct<double, double>(run).Compute();
+    case Arithmetic::kInteger:
+      return Direct<float, std::int64_t>(run).Compute();
+    default:
+      return Direct<float, float>(run).Compute();
+  }
 }
 
 }  // namespace
 
-constexpr Algorithm kDirect = {"direct", Refusal, WorkspaceBytes, Compute};
+constexpr Algorithm kDirect = {"direct", DirectRefusal, WorkspaceBytes, Compute};
 
 }  // namespace convserve

@@ -57,8 +57,8 @@ constexpr std::int64_t kProductsAtOnce = std::int64_t{1} << 25;
 constexpr std::int64_t kPage = 4096;
 // Phases whose weights are packed together.
 constexpr std::size_t kPhasesAtOnce = 64;
-// Channels whose weights one task packs.
-constexpr std::int64_t kChannelsPacked = 16;
+// Filters or channels whose weights one task packs.
+constexpr std::int64_t kPackedAtOnce = 16;
 // Scratch of one thread, kept between runs.
 template <typename T>
 struct Scratch {
@@ -162,7 +162,7 @@ class Gemm {
     phases.clear();
   }
 
-  // All phases channel by channel: they share the cache lines of a weight tensor.
+  // All phases at a time: they share the cache lines of a weight tensor.
   void PackAllWeights(std::deque<PhaseRun>& phases) {
     std::int64_t packed = 0;
     for (PhaseRun& phase : phases) {
@@ -170,15 +170,20 @@ class Gemm {
       if (!phase.weights_in_place) packed += g_.groups * g_.filters * phase.patches.depth();
     }
     if (packed == 0) return;
-    const std::int64_t blocks = CeilDivide(g_.channels, kChannelsPacked);
+    // Parts of the tensor's outer dimension.
+    const bool by_filters = g_.weight.filter > g_.weight.channel;
+    const std::int64_t size = by_filters ? g_.filters : g_.channels;
+    const std::int64_t blocks = CeilDivide(size, kPackedAtOnce);
     ForEachTask(g_.groups * blocks, run_.stop, [&](std::int64_t item) {
-      const std::int64_t group = item / blocks;
-      const std::int64_t first = item % blocks * kChannelsPacked;
+      const std::int64_t first = item % blocks * kPackedAtOnce;
+      const std::int64_t count = std::min(kPackedAtOnce, size - first);
+      WeightPart part{item / blocks, 0, g_.filters, 0, g_.channels};
+      (by_filters ? part.first_filter : part.first_channel) = first;
+      (by_filters ? part.filters : part.channels) = count;
       for (PhaseRun& phase : phases) {
         if (phase.weights_in_place || stopped()) continue;
-        T* out = phase.packed + group * g_.filters * phase.patches.depth();
-        if (!PackWeights(phase.patches, phase.tap_weights, kDepthBlock, group, first,
-                         std::min(kChannelsPacked, g_.channels - first), out)) {
+        T* out = phase.packed + part.group * g_.filters * phase.patches.depth();
+        if (!PackWeights(phase.patches, phase.tap_weights, kDepthBlock, part, out)) {
           phase.finite = false;
         }
       }

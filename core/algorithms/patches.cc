@@ -208,38 +208,59 @@ std::vector<std::int64_t> TapOffsets(const Patches& patches) {
 
 template <typename T>
 bool PackWeights(const Patches& patches, const std::vector<std::int64_t>& tap_offsets,
-                 std::int64_t depth_block, std::int64_t group, std::int64_t first,
-                 std::int64_t count, T* out) {
+                 std::int64_t depth_block, const WeightPart& part, T* out) {
   const Geometry& g = patches.geometry;
   const std::int64_t taps = patches.taps();
   const std::int64_t depth = patches.depth();
+  bool in_order = g.weight.channel == taps;  // the weights of a filter lie as they are packed
+  for (std::int64_t tap = 0; tap < taps; ++tap) {
+    in_order &= tap_offsets[static_cast<std::size_t>(tap)] == tap;
+  }
   bool finite = true;
   VisitDataType(patches.weight.data_type, [&](auto zero) {
     using In = decltype(zero);
     if constexpr (kTakes<T, In>) {
-      const In* base = patches.weight.As<In>() + g.weight.offset + group * g.weight.group;
+      const In* base = patches.weight.As<In>() + g.weight.offset + part.group * g.weight.group;
+      // Of some filters: depth [k, k + length), of one block, and of one channel unless in order.
+      const auto pack = [&](std::int64_t filter, std::int64_t filters, std::int64_t k,
+                            std::int64_t length) {
+        const std::int64_t block = k / depth_block * depth_block;
+        const std::int64_t block_depth = std::min(depth_block, depth - block);
+        const In* from = base + filter * g.weight.filter + k / taps * g.weight.channel;
+        const std::int64_t* offsets = tap_offsets.data() + k % taps;
+        T* to = out + block * g.filters + filter * block_depth + k - block;
+        for (; filters > 0; --filters, from += g.weight.filter, to += block_depth) {
+          if (in_order) {
+            WidenRow(from + k % taps, length, to);
+            finite = finite && AllFinite(to, length);
+            continue;
+          }
+          for (std::int64_t t = 0; t < length; ++t) {
+            const T value = Widen<T>(from[offsets[t]]);
+            finite &= value - value == T{0};  // not so for infinities and NaNs
+            to[t] = value;
+          }
+        }
+      };
+      const auto length = [&](std::int64_t k, std::int64_t end) {
+        return std::min(end, k / depth_block * depth_block + depth_block) - k;
+      };
+      const std::int64_t begin = part.first_channel * taps;
+      const std::int64_t end = begin + part.channels * taps;
+      if (in_order) {
+        for (std::int64_t i = 0; i < part.filters; ++i) {
+          for (std::int64_t k = begin; k < end; k += length(k, end)) {
+            pack(part.first_filter + i, 1, k, length(k, end));
+          }
+        }
+        return;
+      }
       // Channel by channel, as either operation's tensor has the taps of one channel close
       // together.
-      for (std::int64_t channel = first; channel < first + count; ++channel) {
-        for (std::int64_t tap = 0; tap < taps;) {
-          const std::int64_t k = channel * taps + tap;
-          const std::int64_t block = k / depth_block * depth_block;
-          const std::int64_t block_depth = std::min(depth_block, depth - block);
-          const std::int64_t length = std::min(taps - tap, block + block_depth - k);
-          const std::int64_t* offsets = tap_offsets.data() + tap;
-          const In* from = base + channel * g.weight.channel;
-          T* to = out + block * g.filters + k - block;
-          for (std::int64_t filter = 0; filter < g.filters; ++filter) {
-            for (std::int64_t t = 0; t < length; ++t) {
-              const T value = Widen<T>(from[offsets[t]]);
-              finite &= value - value == T{0};  // not so for infinities and NaNs
-              to[t] = value;
-            }
-            from += g.weight.filter;
-            to += block_depth;
-          }
-          tap += length;
-        }
+      for (std::int64_t k = begin; k < end;) {
+        const std::int64_t now = length(k, k / taps * taps + taps);
+        pack(part.first_filter, part.filters, k, now);
+        k += now;
       }
     }
   });
@@ -251,8 +272,8 @@ template void PackPatches<float>(const Patches&, std::int64_t, std::int64_t, con
 template void PackPatches<double>(const Patches&, std::int64_t, std::int64_t, const Block&,
                                   std::int64_t, double*);
 template bool PackWeights<float>(const Patches&, const std::vector<std::int64_t>&, std::int64_t,
-                                 std::int64_t, std::int64_t, std::int64_t, float*);
+                                 const WeightPart&, float*);
 template bool PackWeights<double>(const Patches&, const std::vector<std::int64_t>&, std::int64_t,
-                                  std::int64_t, std::int64_t, std::int64_t, double*);
+                                  const WeightPart&, double*);
 
 }  // namespace convserve

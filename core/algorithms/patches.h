@@ -106,13 +106,21 @@ bool AllFinite(const T* elements, std::int64_t count) {
 // Where each tap of the phases stands among the taps of one filter and channel, in elements.
 std::vector<std::int64_t> TapOffsets(const Patches& patches);
 
+// Weights of one group: some of its filters, and channels of each.
+struct WeightPart {
+  std::int64_t group = 0;
+  std::int64_t first_filter = 0;
+  std::int64_t filters = 0;
+  std::int64_t first_channel = 0;
+  std::int64_t channels = 0;
+};
+
 // The weights of one group for every depth block of `depth_block` rows: [depth
-// blocks][filters][rows of the block]. Packs channels [first, first + count) to their places in
-// `out`, which begins at channel 0. Returns whether all of them are finite.
+// blocks][filters][rows of the block]. Packs a part of them to its places in `out`, which begins
+// with the group. Returns whether all of them are finite.
 template <typename T>
 bool PackWeights(const Patches& patches, const std::vector<std::int64_t>& tap_offsets,
-                 std::int64_t depth_block, std::int64_t group, std::int64_t first,
-                 std::int64_t count, T* out);
+                 std::int64_t depth_block, const WeightPart& part, T* out);
 
 }  // namespace convserve
 

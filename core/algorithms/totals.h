@@ -18,6 +18,7 @@
 #include "core/algorithms/tiling.h"
 #include "core/convert.h"
 #include "core/geometry.h"
+#include "core/kernels/convert_kernel.h"
 #include "core/kernels/gemm_kernel.h"
 #include "tbb/parallel_for.h"
 
@@ -146,10 +147,7 @@ class Totals {
         [&](std::int64_t j, std::int64_t length, const std::array<std::int64_t, 3>& q) {
           Out* to = OutputOf<Out>(task) + OutputOffset(g_, columns.phases, q);
           for (std::int64_t i = 0; i < task.rows; ++i, to += g_.output.channel) {
-            const Sum* from = sums + i * columns.count + j;
-            for (std::int64_t x = 0; x < length; ++x) {
-              to[x * step] = RoundTo<Out>(from[x] + bias[i]);
-            }
+            RoundRow(sums + i * columns.count + j, bias[i], length, step, to);
           }
         });
   }
