@@ -23,11 +23,11 @@ Wide Widen(T value) {
   }
 }
 
-// `value` (float, double or std::int64_t) rounded once to T.
+// `value` (float, double, std::int32_t or std::int64_t) rounded once to T.
 template <typename T, typename Wide>
 T RoundTo(Wide value) {
   if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
-    // 64-bit integers pass through double: sums of 8-bit products stay below 2^53.
+    // Integers pass through double: sums of 8-bit products stay below 2^53.
     using Float = std::conditional_t<std::is_same_v<Wide, float>, float, double>;
     if constexpr (std::is_same_v<T, Float16>) {
       return ToFloat16(static_cast<Float>(value));

@@ -271,6 +271,8 @@ template void PackPatches<float>(const Patches&, std::int64_t, std::int64_t, con
                                  std::int64_t, float*);
 template void PackPatches<double>(const Patches&, std::int64_t, std::int64_t, const Block&,
                                   std::int64_t, double*);
+template void PackPatches<std::uint8_t>(const Patches&, std::int64_t, std::int64_t, const Block&,
+                                        std::int64_t, std::uint8_t*);
 template bool PackWeights<float>(const Patches&, const std::vector<std::int64_t>&, std::int64_t,
                                  const WeightPart&, float*);
 template bool PackWeights<double>(const Patches&, const std::vector<std::int64_t>&, std::int64_t,

@@ -38,9 +38,11 @@ struct Patches {
   std::int64_t depth() const { return geometry.channels * taps(); }
 };
 
-// float kernels take everything but float64, double kernels only float64.
+// float kernels take everything but float64, double kernels only float64, and bytes are bytes.
 template <typename T, typename From>
-constexpr bool kTakes = std::is_same_v<T, double> == std::is_same_v<From, double>;
+constexpr bool kTakes =
+    std::is_same_v<T, std::uint8_t> ? std::is_same_v<From, std::uint8_t>
+                                    : std::is_same_v<T, double> == std::is_same_v<From, double>;
 
 // Phase 0 of every axis: the only ones of a Conv.
 inline std::array<Phase, 3> FirstPhases(const Problem& problem, const Geometry& g) {
@@ -79,7 +81,8 @@ struct Block {
   std::int64_t depth = 0;
 };
 
-// Columns of one batch element and group: [depth][pitch]. T is float or double.
+// Columns of one batch element and group: [depth][pitch]. T is float, double or
+// std::uint8_t.
 template <typename T>
 void PackPatches(const Patches& patches, std::int64_t batch, std::int64_t group, const Block& block,
                  std::int64_t pitch, T* out);

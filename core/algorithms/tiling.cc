@@ -99,7 +99,8 @@ Tiling PatchTiling(const Patches& patches, const TileLimits& limits) {
 }  // namespace
 
 Tiling MakeTiling(const Patches& patches, const TileLimits& limits) {
-  Tiling tiling = WindowTiling(patches, limits);
+  Tiling tiling;
+  if (limits.windows) tiling = WindowTiling(patches, limits);
   if (!tiling.window) tiling = PatchTiling(patches, limits);
   const Geometry& g = patches.geometry;
   const std::int64_t tasks = g.batch * g.groups * tiling.tiles();

@@ -18,6 +18,7 @@ inline constexpr std::int64_t kSumsSize = std::int64_t{64} * 1024;
 struct TileLimits {
   std::int64_t buffer = 0;     // elements of the buffer for a window or packed patches
   bool sums_in_output = true;  // else a task has kSumsSize sums at most
+  bool windows = true;         // else patches are packed
 };
 
 struct Tiling {

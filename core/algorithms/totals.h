@@ -33,8 +33,9 @@ struct GemmTask {
 template <typename T, typename Sum>
 class Totals {
  public:
-  Totals(const Run& run, const Geometry& g)
-      : run_(run), g_(g), kernel_(GetGemmKernel<T>()), bias_(LoadBias<Sum>(run)) {}
+  // Without a kernel there is no Add.
+  Totals(const Run& run, const Geometry& g, GemmKernel<T> kernel = nullptr)
+      : run_(run), g_(g), kernel_(kernel), bias_(LoadBias<Sum>(run)) {}
 
   // Whether totals are formed in the output.
   bool in_output() const { return in_output_; }
@@ -62,12 +63,12 @@ class Totals {
   }
 
   // Runs the kernel on `tile`, whose rows begin at row `row` of the task, and adds the product to
-  // its totals. `last` says that nothing will be added after it.
+  // its totals. `last` says that nothing will be added after it but `bias`, the task's or null.
   void Add(GemmTile<T>& tile, const GemmTask& task, std::int64_t row, const TileColumns& columns,
-           bool last) const {
+           bool last, const Sum* bias) const {
     if constexpr (std::is_same_v<T, Sum>) {
       if (in_output_) {
-        if (last) tile.bias = BiasToAdd(task.group, task.first_row + row);
+        if (last && bias != nullptr) tile.bias = bias + row;
         tile.past_caches = last && !tile.accumulate && LeavesCaches(run_.problem);
         tile.c = OutputOf<T>(task) + row * g_.output.channel;
         tile.c_stride = g_.output.channel;
@@ -80,10 +81,10 @@ class Totals {
   }
 
   // The totals of a task are complete: rounds them, with the bias, to where their outputs stand.
-  void Store(const GemmTask& task, const TileColumns& columns) const {
+  void Store(const GemmTask& task, const TileColumns& columns, const Sum* bias) const {
     if (in_output_) return;
     VisitDataType(run_.problem.output_type(),
-                  [&](auto zero) { StoreAs<decltype(zero)>(task, columns); });
+                  [&](auto zero) { StoreAs<decltype(zero)>(task, columns, bias); });
   }
 
   // For outputs that no input reaches.
@@ -139,15 +140,15 @@ class Totals {
   }
 
   template <typename Out>
-  void StoreAs(const GemmTask& task, const TileColumns& columns) const {
-    const Sum* bias = bias_.data() + task.group * g_.filters + task.first_row;
+  void StoreAs(const GemmTask& task, const TileColumns& columns, const Sum* bias) const {
     const Sum* sums = Scratch::OfThread().Sums();
     const std::int64_t step = Step(columns);
     columns.ForEachRun(
         [&](std::int64_t j, std::int64_t length, const std::array<std::int64_t, 3>& q) {
           Out* to = OutputOf<Out>(task) + OutputOffset(g_, columns.phases, q);
           for (std::int64_t i = 0; i < task.rows; ++i, to += g_.output.channel) {
-            RoundRow(sums + i * columns.count + j, bias[i], length, step, to);
+            const Sum added = bias != nullptr ? bias[i] : Sum{0};
+            RoundRow(sums + i * columns.count + j, added, length, step, to);
           }
         });
   }

@@ -41,7 +41,9 @@ Window::Window(const Patches& patches, Extent extent)
     // Zeros at the end of a row serve as those at the beginning of the next.
     const std::int64_t before = std::max<std::int64_t>(-x_.First(0), 0);
     const std::int64_t after = std::max<std::int64_t>(x_.First(0) + pitch_ - axis.input, 0);
-    pitch_ = std::max(pitch_ - std::min(before, after), extent.width);
+    const std::int64_t shared = std::min({before, after, pitch_ - extent.width});
+    pitch_ -= shared;
+    overhang_ = shared;
   }
   channel_size_ = OddLines(patches.phases[0].taps * y_.planes() * x_.planes() * rows_ * pitch_);
 }

@@ -123,6 +123,8 @@ class Window {
   }
   // Elements of one channel.
   std::int64_t channel_size() const { return channel_size_; }
+  // Zeros that end the last row of a channel, past channel_size(): the first ones of the next.
+  std::int64_t overhang() const { return overhang_; }
 
   // Where the row of the patch matrix for (channel, tap) begins, for column 0.
   std::int64_t Offset(std::int64_t channel, std::int64_t tap) const;
@@ -136,6 +138,7 @@ class Window {
   std::int64_t rows_ = 0;  // window rows of one plane
   std::int64_t pitch_ = 0;
   std::int64_t channel_size_ = 0;
+  std::int64_t overhang_ = 0;
 };
 
 template <typename T>

@@ -46,7 +46,7 @@ void WidenRow(const From* from, std::int64_t count, T* to) {
   }
 }
 
-// Adds the bias to a row of float, double or std::int64_t and rounds it.
+// Adds the bias to a row of float, double, std::int32_t or std::int64_t and rounds it.
 template <typename To, typename Sum>
 void RoundRow(const Sum* from, Sum bias, std::int64_t count, To* to) {
   if constexpr (std::is_same_v<Sum, float> && !std::is_same_v<To, double>) {

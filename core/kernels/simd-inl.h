@@ -40,23 +40,28 @@ constexpr int kRegisters = 16;
 constexpr int kMaxVectors = 8;
 
 // The most rows of a block of sums that is `vectors` wide: the sums, the shorter side of the outer
-// product and one element of the longer fit the registers.
-constexpr int MaxRows(int vectors) {
+// product and one element of the longer fit the registers, with some to spare.
+constexpr int MaxRows(int vectors, int spare = 0) {
   int rows = 1;
   while (rows < 14) {
     const int next = rows + 1;
-    if (next * vectors + (next < vectors ? next : vectors) + 1 > kRegisters) break;
+    if (next * vectors + (next < vectors ? next : vectors) + 1 + spare > kRegisters) break;
     rows = next;
   }
   return rows;
 }
 
 // The widest blocks that take so many rows at once; two vectors where there are more than any does.
-constexpr int VectorsFor(std::int64_t rows) {
+// Where blocks are so wide, spare(vectors) registers stay free.
+template <typename Spare>
+constexpr int VectorsFor(std::int64_t rows, Spare spare) {
   for (int vectors = kMaxVectors; vectors > 2; --vectors) {
-    if (rows <= MaxRows(vectors)) return vectors;
+    if (rows <= MaxRows(vectors, spare(vectors))) return vectors;
   }
   return 2;
+}
+constexpr int VectorsFor(std::int64_t rows) {
+  return VectorsFor(rows, [](int /*vectors*/) { return 0; });
 }
 
 #if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128

@@ -1,0 +1,174 @@
+#include "core/algorithms/quad_phase.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include "core/algorithms/border.h"
+#include "core/data_type.h"
+#include "core/divide.h"
+
+namespace convserve {
+namespace {
+
+constexpr std::int64_t kQuad = 4;
+
+Geometry WithFourChannelsInOne(Geometry g) {
+  g.channels = CeilDivide(g.channels, kQuad);
+  g.input.channel *= kQuad;
+  return g;
+}
+
+// Quads of channels whose bytes are a quarter padding at most are worth a window.
+bool ChannelsFillQuads(std::int64_t channels) {
+  return RoundUp(channels, kQuad) * 3 <= channels * 4;
+}
+
+TensorView AsBytes(TensorView tensor) {
+  tensor.data_type = DataType::kUInt8;
+  return tensor;
+}
+
+}  // namespace
+
+QuadPhase::QuadPhase(const Run& run, const Geometry& g, const std::array<Phase, 3>& axes,
+                     bool sums_in_output)
+    : g_(g),
+      quads_(WithFourChannelsInOne(g)),
+      bytes_{g, run.problem.padding_mode(), axes, AsBytes(run.operands.input),
+             AsBytes(run.operands.weight)},
+      quad_patches_{quads_, bytes_.mode, axes, bytes_.input, bytes_.weight},
+      signed_input_(run.problem.input_type() == DataType::kInt8),
+      signed_weight_(run.problem.weight_type() == DataType::kInt8),
+      tiling_(MakeTiling(quad_patches_, {.buffer = kGemmBuffer<std::int32_t>,
+                                         .sums_in_output = sums_in_output,
+                                         .windows = ChannelsFillQuads(g.channels)})),
+      tap_weights_(TapOffsets(bytes_)),
+      corrections_(static_cast<std::size_t>(g.groups * g.filters)) {
+  if (!tiling_.window) {
+    depth_ = CeilDivide(bytes_.depth(), kQuad);
+    return;
+  }
+  depth_ = quad_patches_.depth();
+  window_.emplace(quad_patches_, tiling_.extent);
+  for (std::int64_t tap = 0; tap < bytes_.taps(); ++tap) {
+    tap_offsets_.push_back(static_cast<std::int32_t>(window_->Offset(0, tap)));
+  }
+}
+
+GemmKernel<std::int32_t> QuadPhase::Kernel(const Problem& problem) {
+  const ByteTable& kernels = ByteKernels();
+  return problem.weight_type() == DataType::kInt8 ? kernels.signed_rows : kernels.unsigned_rows;
+}
+
+// The weights of a filter, in the order of the patch matrix, as quads.
+void QuadPhase::PackFilter(const std::uint8_t* weights, std::vector<std::int32_t>& row) const {
+  const std::int64_t taps = bytes_.taps();
+  const std::int64_t depth = bytes_.depth();
+  if (!window_ || taps == 1) {
+    row.back() = 0;
+    std::memcpy(row.data(), weights, static_cast<std::size_t>(depth));
+    return;
+  }
+  const std::int64_t whole = depth / taps / kQuad;
+  for (std::int64_t quad = 0; quad < whole; ++quad) {
+    ByteKernels().quads({weights + quad * kQuad * taps, taps, taps, 0, row.data() + quad * taps});
+  }
+  if (whole == quads_.channels) return;
+  std::vector<std::uint8_t> last(static_cast<std::size_t>(kQuad * taps));
+  std::copy(weights + whole * kQuad * taps, weights + depth, last.begin());
+  ByteKernels().quads({last.data(), taps, taps, 0, row.data() + whole * taps});
+}
+
+void QuadPhase::Pack(const WeightPart& part) {
+  const std::int64_t taps = bytes_.taps();
+  const std::int64_t depth = bytes_.depth();
+  if (depth == 0) return;
+  bool in_order = g_.weight.channel == taps;
+  for (std::int64_t tap = 0; tap < taps; ++tap) {
+    in_order &= tap_weights_[static_cast<std::size_t>(tap)] == tap;
+  }
+  std::vector<std::uint8_t> ordered(static_cast<std::size_t>(in_order ? 0 : depth));
+  std::vector<std::int32_t> row(static_cast<std::size_t>(depth_));
+  for (std::int64_t i = 0; i < part.filters; ++i) {
+    const std::int64_t filter = part.first_filter + i;
+    const std::uint8_t* weights = bytes_.weight.As<std::uint8_t>() + g_.weight.offset +
+                                  part.group * g_.weight.group + filter * g_.weight.filter;
+    if (!in_order) {
+      auto to = ordered.begin();
+      for (std::int64_t c = 0; c < g_.channels; ++c) {
+        const std::uint8_t* from = weights + c * g_.weight.channel;
+        for (const std::int64_t offset : tap_weights_) *to++ = from[offset];
+      }
+      weights = ordered.data();
+    }
+    PackFilter(weights, row);
+    for (std::int64_t k = 0; k < depth_; k += kDepthBlock) {
+      const std::int64_t block_depth = std::min(kDepthBlock, depth_ - k);
+      std::copy_n(row.begin() + k, block_depth,
+                  packed_ + g_.filters * (part.group * depth_ + k) + filter * block_depth);
+    }
+    if (signed_input_ != signed_weight_) continue;
+    std::int64_t sum = 0;
+    for (std::int64_t k = 0; k < depth; ++k) {
+      sum += signed_weight_ ? static_cast<std::int8_t>(weights[k]) : weights[k];
+    }
+    corrections_[static_cast<std::size_t>(part.group * g_.filters + filter)] =
+        signed_weight_ ? -128 * sum : 128 * sum;
+  }
+}
+
+void QuadPhase::Copy(const GemmBlock& block, GemmScratch<std::int32_t>& scratch) const {
+  if (window_) {
+    CopyWindow(block, scratch);
+  } else {
+    CopyPatches(block, scratch);
+  }
+}
+
+void QuadPhase::CopyPatches(const GemmBlock& block, GemmScratch<std::int32_t>& scratch) const {
+  const std::int64_t pitch = OddLines(block.columns.count);
+  auto* const rows = reinterpret_cast<std::uint8_t*>(scratch.rest);
+  const std::int64_t first = block.first_depth * kQuad;
+  PackPatches(bytes_, block.task.batch, block.task.group,
+              {block.columns.first, block.columns.count, first,
+               std::min(block.depth * kQuad, bytes_.depth() - first)},
+              pitch, rows);
+  for (std::int64_t k = 0; k < block.depth; ++k) {
+    ByteKernels().quads(
+        {rows + k * kQuad * pitch, pitch, block.columns.count, flip(), scratch.buffer + k * pitch});
+  }
+  SetPatchOffsets(pitch, block.depth, scratch.offsets.data());
+}
+
+void QuadPhase::CopyWindow(const GemmBlock& block, GemmScratch<std::int32_t>& scratch) const {
+  const std::int64_t taps = bytes_.taps();
+  const std::int64_t first = block.first_depth / taps * kQuad;
+  const std::int64_t last =
+      std::min(((block.first_depth + block.depth - 1) / taps + 1) * kQuad, g_.channels);
+  const WindowCopy copies = window_->Copies(block.columns.origin, block.extent);
+  const std::int64_t size = window_->channel_size();
+  const std::uint8_t* input = bytes_.input.As<std::uint8_t>() + block.task.batch * g_.input.batch +
+                              block.task.group * g_.input.group + first * g_.input.channel;
+  auto* const planes = reinterpret_cast<std::uint8_t*>(scratch.rest);
+  std::int32_t* out = scratch.buffer;
+  // Rows of different channels are too far apart for the processor to foresee them.
+  for (std::int64_t c = first; c < last; c += kQuad, out += size) {
+    for (std::int64_t q = 0; q < std::min(kQuad, last - c); ++q, input += g_.input.channel) {
+      if (c + q + kQuad < last) copies.Prefetch(input + kQuad * g_.input.channel);
+      copies.FillPadding(planes + q * size);
+      copies.CopyChannel(input, planes + q * size);
+    }
+    ByteKernels().quads({planes, size, size + window_->overhang(), flip(), out});
+  }
+  SetWindowOffsets(*window_, tap_offsets_, block.first_depth, block.depth, scratch.offsets.data());
+}
+
+void QuadPhase::SetWeights(const GemmBlock& block, std::int64_t row, GemmTile<std::int32_t>& tile,
+                           const GemmScratch<std::int32_t>& /*scratch*/) const {
+  tile.a = packed_ + g_.filters * (block.task.group * depth_ + block.first_depth) +
+           (block.task.first_row + row) * block.depth;
+  tile.a_stride = block.depth;
+}
+
+}  // namespace convserve

@@ -1,0 +1,167 @@
+// Problems that are not small, in types other than float32: against the specification, and the same
+// bits however they are computed.
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/convolve.h"
+#include "core/planner.h"
+#include "gtest/gtest.h"
+#include "tbb/task_arena.h"
+#include "tests/support/random_spec.h"
+
+namespace convserve {
+namespace {
+
+using testing::Difference;
+using testing::IntegerOperands;
+using testing::MakeOperands;
+using testing::Random;
+using testing::RandomIntegers;
+using testing::RandomOperands;
+using testing::RandomSpec;
+using testing::RealOperands;
+using testing::RunAlgorithm;
+using testing::SameBits;
+using testing::SpecRange;
+
+// Large enough to cut tiles, quads and depth blocks at every place.
+constexpr SpecRange kLarge = {.max_channels = 150, .max_filters = 40, .max_spatial = 24};
+constexpr SpecRange kFewFilters = {
+    .max_groups = 20, .max_channels = 3, .max_filters = 2, .max_spatial = 70, .max_kernel = 7};
+
+struct Types {
+  DataType input, weight, bias;
+};
+constexpr Types kBytes[] = {
+    {DataType::kInt8, DataType::kInt8, DataType::kInt32},
+    {DataType::kUInt8, DataType::kInt8, DataType::kInt32},
+    {DataType::kInt8, DataType::kUInt8, DataType::kInt8},
+    {DataType::kUInt8, DataType::kUInt8, DataType::kUInt8},
+};
+constexpr Types kFloats[] = {
+    {DataType::kFloat16, DataType::kFloat16, DataType::kFloat16},
+    {DataType::kBFloat16, DataType::kBFloat16, DataType::kBFloat16},
+    {DataType::kUInt8, DataType::kFloat32, DataType::kFloat32},
+};
+
+// Every value of a byte; of wider types, a few that do not fit a float, and now and then the last.
+RandomOperands ByteOperands(Random& random, const ProblemSpec& spec) {
+  return MakeOperands(random, spec, [](Random& r, DataType type, const Shape& shape) {
+    if (type != DataType::kInt32) return RandomIntegers(r, type, shape, 255);
+    const std::int64_t most = std::numeric_limits<std::int32_t>::max();
+    return RandomIntegers(r, type, shape, r.OneIn(4) ? most : r.OneIn(2) ? 1 << 25 : 1000);
+  });
+}
+
+class TypedAlgorithms : public ::testing::Test {
+ protected:
+  void TearDown() override { ASSERT_TRUE(ForceInstructionSet("").ok()); }
+
+  // Calls body(spec, problem) for `count` random problems of each of `types` and each output type.
+  template <typename Body>
+  void ForEach(std::span<const Types> types, const SpecRange& range, int count, Body body) {
+    for (const auto& [input, weight, bias] : types) {
+      for (int output = 0; output <= 7; ++output) {
+        for (int valid = 0; valid < count;) {
+          ProblemSpec spec = RandomSpec(random_, range);
+          spec.input.data_type = input;
+          spec.weight.data_type = weight;
+          if (spec.bias) spec.bias->data_type = bias;
+          spec.output_type = static_cast<DataType>(output);
+          const auto problem = MakeProblem(spec);
+          if (!problem.ok() || problem->multiply_adds() > 1'000'000) continue;
+          ++valid;
+          body(spec, *problem);
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+
+  void ExpectAgreement(const Problem& problem, const Operands& operands) {
+    const Tensor expected = *RunAlgorithm(problem, operands, "reference");
+    for (const std::string_view set : InstructionSets()) {
+      ASSERT_TRUE(ForceInstructionSet(set).ok());
+      for (const std::string_view algorithm : {"direct", "gemm"}) {
+        const auto actual = RunAlgorithm(problem, operands, algorithm);
+        if (absl::IsFailedPrecondition(actual.status())) continue;
+        ASSERT_EQ(Difference(expected, *actual), "")
+            << algorithm << " on " << set << ": " << problem.ToString();
+      }
+    }
+  }
+
+  Random random_{21};
+};
+
+TEST_F(TypedAlgorithms, BytesAgreeWithTheReference) {
+  const auto agree = [this](const ProblemSpec& spec, const Problem& problem) {
+    ExpectAgreement(problem, ByteOperands(random_, spec).view());
+  };
+  ForEach(kBytes, kLarge, 6, agree);
+  ForEach(kBytes, kFewFilters, 4, agree);
+}
+
+TEST_F(TypedAlgorithms, FloatsAgreeWithTheReference) {
+  const auto agree = [this](const ProblemSpec& spec, const Problem& problem) {
+    ExpectAgreement(problem, IntegerOperands(random_, spec).view());
+  };
+  ForEach(kFloats, kLarge, 4, agree);
+  ForEach(kFloats, kFewFilters, 4, agree);
+}
+
+TEST_F(TypedAlgorithms, HaveTheSameBitsOnAnyThreadsAndInstructionSet) {
+  ForEach(kFloats, kLarge, 3, [this](const ProblemSpec& spec, const Problem& problem) {
+    const RandomOperands operands = RealOperands(random_, spec);
+    for (const std::string_view algorithm : {"direct", "gemm"}) {
+      std::vector<Tensor> outputs;
+      for (const std::string_view set : InstructionSets()) {
+        ASSERT_TRUE(ForceInstructionSet(set).ok());
+        for (const int threads : {1, 3}) {
+          tbb::task_arena(threads).execute([&] {
+            auto output = RunAlgorithm(problem, operands.view(), algorithm);
+            if (output.ok()) outputs.push_back(*std::move(output));
+          });
+        }
+      }
+      for (const Tensor& output : outputs) {
+        ASSERT_TRUE(SameBits(outputs.front(), output)) << algorithm << ": " << problem.ToString();
+      }
+    }
+  });
+}
+
+// Sums that 32 bits do not hold, and biases that a sum leaves them with.
+TEST_F(TypedAlgorithms, SumsOfBytesSaturateInTheEnd) {
+  constexpr std::int32_t kMost = std::numeric_limits<std::int32_t>::max();
+  for (const bool negative : {false, true}) {
+    ProblemSpec spec;
+    spec.input = {DataType::kUInt8, {1, 20, 6}, {}};
+    spec.weight = {DataType::kInt8, {4, 20, 3}, {}};
+    spec.bias = TensorSpec{DataType::kInt32, {4}, {}};
+    Tensor input(DataType::kUInt8, spec.input.shape);
+    Tensor weight(DataType::kInt8, spec.weight.shape);
+    std::fill_n(input.As<std::uint8_t>(), input.size(), std::uint8_t{200});
+    std::fill_n(weight.As<std::int8_t>(), weight.size(),
+                static_cast<std::int8_t>(negative ? -100 : 100));
+    const std::int32_t sum = (negative ? -1 : 1) * 200 * 100 * 60;
+    const std::vector<std::int32_t> bias = {0, kMost, -kMost - 1, -sum};
+    const Tensor biases = Tensor::Of<std::int32_t>({4}, bias);
+    const std::int32_t expected[] = {sum, negative ? kMost + sum : kMost,
+                                     negative ? -kMost - 1 : -kMost - 1 + sum, 0};
+    const auto problem = MakeProblem(spec);
+    ASSERT_TRUE(problem.ok()) << problem.status();
+    const Tensor output =
+        *RunAlgorithm(*problem, {input.view(), weight.view(), biases.view()}, "gemm");
+    for (std::int64_t i = 0; i < output.size(); ++i) {
+      EXPECT_EQ(output.As<std::int32_t>()[i], expected[i / 4]) << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace convserve
