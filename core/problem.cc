@@ -12,6 +12,14 @@ std::int64_t Problem::input_bytes() const { return *ByteCount(input_type_, input
 std::int64_t Problem::weight_bytes() const { return *ByteCount(weight_type_, weight_shape_); }
 std::int64_t Problem::output_bytes() const { return *ByteCount(output_type_, output_shape_); }
 
+Problem Problem::AsFloat32() const {
+  Problem converted = *this;
+  converted.arithmetic_ = Arithmetic::kFloat32;
+  converted.input_type_ = converted.weight_type_ = converted.output_type_ = DataType::kFloat32;
+  if (bias_type_) converted.bias_type_ = DataType::kFloat32;
+  return converted;
+}
+
 Problem Problem::WithBatch(std::int64_t batch) const {
   Problem problem = *this;
   problem.multiply_adds_ = batch_ == 0 ? 0 : multiply_adds_ / batch_ * batch;

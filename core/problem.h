@@ -125,6 +125,8 @@ class Problem {
   // The same for another number of batch elements, which must not be more. Not for an unbatched
   // one.
   Problem WithBatch(std::int64_t batch) const;
+  // The same with all tensors in float32.
+  Problem AsFloat32() const;
 
   // "conv float32 [1, 3, 8, 8] * [4, 3, 3, 3] -> [1, 4, 6, 6], stride 1, ...", for logs and people.
   std::string ToString() const;

@@ -72,6 +72,8 @@ extern const Algorithm kLanes;
 extern const Algorithm kWinograd;
 // Few filters a group, row by row: depthwise convolutions and image filters.
 extern const Algorithm kDirect;
+// Other floats by what takes float32 alone.
+extern const Algorithm kConverted;
 // Channels-last tensors read and written in place.
 extern const Algorithm kChannelsLast;
 // Both operations as products of packed panels of weights and patches.

@@ -26,8 +26,8 @@ void WidenAll(const From* from, std::int64_t count, float* to) {
   for (std::int64_t i = 0; i < count; ++i) to[i] = Widen<float>(from[i]);
 }
 
-template <typename To>
-void RoundAll(const float* from, float bias, std::int64_t count, To* to) {
+template <typename Sum, typename To>
+void RoundAll(const Sum* from, Sum bias, std::int64_t count, To* to) {
   for (std::int64_t i = 0; i < count; ++i) to[i] = RoundTo<To>(from[i] + bias);
 }
 
@@ -92,6 +92,24 @@ HWY_INLINE void StoreRounded(V value, To* to) {
   }
 }
 
+HWY_INLINE void StoreRounded(hn::Vec<Int32> value, float* to) {
+  hn::StoreU(hn::ConvertTo(D(), value), D(), to);
+}
+
+HWY_INLINE void StoreRounded(hn::Vec<Int32> value, std::int32_t* to) {
+  hn::StoreU(value, Int32(), to);
+}
+
+template <typename To>  // of 8 bits
+HWY_INLINE void StoreRounded(hn::Vec<Int32> value, To* to) {
+  const Int32 d;
+  const hn::Rebind<To, D> narrow;
+  // Held by To first: Highway 1.0.3 on x86 makes 0 of 32768 where To is unsigned.
+  const auto held = hn::Min(hn::Max(value, hn::Set(d, std::numeric_limits<To>::lowest())),
+                            hn::Set(d, std::numeric_limits<To>::max()));
+  hn::StoreU(hn::DemoteTo(narrow, held), narrow, to);
+}
+
 // Calls vector(from, to) for all of `count` elements, a vector at a time; the last of them may be
 // done twice, and few of them in a place of their own.
 template <typename From, typename To, typename Vector>
@@ -117,11 +135,12 @@ void WidenAll(const From* from, std::int64_t count, float* to) {
                 [](const From* few, float* out) { StoreRounded(LoadWide(few), out); });
 }
 
-template <typename To>
-void RoundAll(const float* from, float bias, std::int64_t count, To* to) {
-  const V added = hn::Set(D(), bias);
-  ForEachVector(from, count, to, [added](const float* few, To* out) {
-    StoreRounded(hn::Add(hn::LoadU(D(), few), added), out);
+template <typename Sum, typename To>
+void RoundAll(const Sum* from, Sum bias, std::int64_t count, To* to) {
+  const hn::Rebind<Sum, D> d;
+  const auto added = hn::Set(d, bias);
+  ForEachVector(from, count, to, [&](const Sum* few, To* out) {
+    StoreRounded(hn::Add(hn::LoadU(d, few), added), out);
   });
 }
 
@@ -134,8 +153,11 @@ const ConvertTable* Convert();  // exported below
 const ConvertTable* Convert() {
   static const ConvertTable table = {
       {&WidenAll<Float16>, &WidenAll<BFloat16>, &WidenAll<std::int8_t>, &WidenAll<std::uint8_t>},
-      {&RoundAll<float>, &RoundAll<Float16>, &RoundAll<BFloat16>, &RoundAll<std::int8_t>,
-       &RoundAll<std::uint8_t>, &RoundAll<std::int32_t>}};
+      {&RoundAll<float, float>, &RoundAll<float, Float16>, &RoundAll<float, BFloat16>,
+       &RoundAll<float, std::int8_t>, &RoundAll<float, std::uint8_t>,
+       &RoundAll<float, std::int32_t>, &RoundAll<std::int32_t, float>,
+       &RoundAll<std::int32_t, std::int8_t>, &RoundAll<std::int32_t, std::uint8_t>,
+       &RoundAll<std::int32_t, std::int32_t>}};
   return &table;
 }
 

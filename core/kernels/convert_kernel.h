@@ -18,17 +18,21 @@ namespace convserve {
 template <typename From>
 using WidenKernel = void (*)(const From* from, std::int64_t count, float* to);
 
-// to[i] = from[i] + bias, rounded to To, for i < count.
-template <typename To>
-using RoundKernel = void (*)(const float* from, float bias, std::int64_t count, To* to);
+// to[i] = from[i] + bias, rounded to To, for i < count. Sum is float, or std::int32_t that does not
+// overflow.
+template <typename Sum, typename To>
+using RoundKernel = void (*)(const Sum* from, Sum bias, std::int64_t count, To* to);
 
 // Compiled once for each instruction set.
 struct ConvertTable {
   std::tuple<WidenKernel<Float16>, WidenKernel<BFloat16>, WidenKernel<std::int8_t>,
              WidenKernel<std::uint8_t>>
       widen;
-  std::tuple<RoundKernel<float>, RoundKernel<Float16>, RoundKernel<BFloat16>,
-             RoundKernel<std::int8_t>, RoundKernel<std::uint8_t>, RoundKernel<std::int32_t>>
+  std::tuple<RoundKernel<float, float>, RoundKernel<float, Float16>, RoundKernel<float, BFloat16>,
+             RoundKernel<float, std::int8_t>, RoundKernel<float, std::uint8_t>,
+             RoundKernel<float, std::int32_t>, RoundKernel<std::int32_t, float>,
+             RoundKernel<std::int32_t, std::int8_t>, RoundKernel<std::int32_t, std::uint8_t>,
+             RoundKernel<std::int32_t, std::int32_t>>
       round;
 };
 
@@ -49,8 +53,11 @@ void WidenRow(const From* from, std::int64_t count, T* to) {
 // Adds the bias to a row of float, double, std::int32_t or std::int64_t and rounds it.
 template <typename To, typename Sum>
 void RoundRow(const Sum* from, Sum bias, std::int64_t count, To* to) {
-  if constexpr (std::is_same_v<Sum, float> && !std::is_same_v<To, double>) {
-    std::get<RoundKernel<To>>(ConvertKernels().round)(from, bias, count, to);
+  constexpr bool kWide = std::is_same_v<To, double>;
+  constexpr bool kHalf = std::is_same_v<To, Float16> || std::is_same_v<To, BFloat16>;
+  if constexpr ((std::is_same_v<Sum, float> && !kWide) ||
+                (std::is_same_v<Sum, std::int32_t> && !kWide && !kHalf)) {
+    std::get<RoundKernel<Sum, To>>(ConvertKernels().round)(from, bias, count, to);
   } else {
     for (std::int64_t i = 0; i < count; ++i) to[i] = RoundTo<To>(from[i] + bias);
   }

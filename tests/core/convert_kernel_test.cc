@@ -106,6 +106,35 @@ TEST_P(ConvertKernelTest, RoundsLikeTheRuleForOneElement) {
   ExpectRounded<std::int32_t>();
 }
 
+template <typename To>
+void ExpectIntegersRounded() {
+  std::vector<std::int32_t> from;
+  for (std::int32_t i = -300; i <= 300; ++i) from.push_back(i);
+  for (int bit = 8; bit < 30; ++bit) {
+    for (const std::int32_t near : {-3, -1, 0, 1, 3}) {
+      from.push_back((1 << bit) + near);
+      from.push_back(-(1 << bit) + near);
+    }
+  }
+  std::vector<To> to(from.size());
+  for (const std::int32_t bias : {0, -100, 1 << 29}) {
+    RoundRow(from.data(), bias, static_cast<std::int64_t>(from.size()), to.data());
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      ASSERT_EQ(to[i], RoundTo<To>(from[i] + bias)) << from[i] << " + " << bias;
+    }
+  }
+}
+
+TEST_P(ConvertKernelTest, RoundsIntegersLikeTheRuleForOneElement) {
+  ExpectIntegersRounded<float>();
+  ExpectIntegersRounded<double>();
+  ExpectIntegersRounded<Float16>();
+  ExpectIntegersRounded<BFloat16>();
+  ExpectIntegersRounded<std::int8_t>();
+  ExpectIntegersRounded<std::uint8_t>();
+  ExpectIntegersRounded<std::int32_t>();
+}
+
 TEST_P(ConvertKernelTest, WritesWhatItIsAskedForAlone) {
   const std::vector<float> from(40, 3.0F);
   const std::vector<std::uint8_t> bytes(40, 3);

@@ -11,6 +11,7 @@
 #include "core/planner.h"
 #include "gtest/gtest.h"
 #include "tbb/task_arena.h"
+#include "tests/core/layer_case.h"
 #include "tests/support/random_spec.h"
 
 namespace convserve {
@@ -18,6 +19,7 @@ namespace {
 
 using testing::Difference;
 using testing::IntegerOperands;
+using testing::LayerCase;
 using testing::MakeOperands;
 using testing::Random;
 using testing::RandomIntegers;
@@ -32,6 +34,8 @@ using testing::SpecRange;
 constexpr SpecRange kLarge = {.max_channels = 150, .max_filters = 40, .max_spatial = 24};
 constexpr SpecRange kFewFilters = {
     .max_groups = 20, .max_channels = 3, .max_filters = 2, .max_spatial = 70, .max_kernel = 7};
+
+constexpr std::string_view kAlgorithms[] = {"direct", "converted", "gemm"};
 
 struct Types {
   DataType input, weight, bias;
@@ -86,7 +90,7 @@ class TypedAlgorithms : public ::testing::Test {
     const Tensor expected = *RunAlgorithm(problem, operands, "reference");
     for (const std::string_view set : InstructionSets()) {
       ASSERT_TRUE(ForceInstructionSet(set).ok());
-      for (const std::string_view algorithm : {"direct", "gemm"}) {
+      for (const std::string_view algorithm : kAlgorithms) {
         const auto actual = RunAlgorithm(problem, operands, algorithm);
         if (absl::IsFailedPrecondition(actual.status())) continue;
         ASSERT_EQ(Difference(expected, *actual), "")
@@ -117,7 +121,7 @@ TEST_F(TypedAlgorithms, FloatsAgreeWithTheReference) {
 TEST_F(TypedAlgorithms, HaveTheSameBitsOnAnyThreadsAndInstructionSet) {
   ForEach(kFloats, kLarge, 3, [this](const ProblemSpec& spec, const Problem& problem) {
     const RandomOperands operands = RealOperands(random_, spec);
-    for (const std::string_view algorithm : {"direct", "gemm"}) {
+    for (const std::string_view algorithm : kAlgorithms) {
       std::vector<Tensor> outputs;
       for (const std::string_view set : InstructionSets()) {
         ASSERT_TRUE(ForceInstructionSet(set).ok());
@@ -133,6 +137,41 @@ TEST_F(TypedAlgorithms, HaveTheSameBitsOnAnyThreadsAndInstructionSet) {
       }
     }
   });
+}
+
+TEST_F(TypedAlgorithms, OtherFloatsTakeWhatIsForFloat32Alone) {
+  const LayerCase layers[] = {
+      {.name = "3x3", .input = {2, 32, 20, 20}, .filters = 32, .kernel = {3, 3}, .padding = {1}},
+      {.name = "1x1", .input = {1, 128, 9, 11}, .filters = 160, .kernel = {1, 1}, .bias = false},
+      {.name = "stride", .input = {1, 24, 30, 31}, .filters = 40, .kernel = {5, 5}, .stride = {2}},
+      {.name = "last",
+       .input = {1, 64, 20, 20},
+       .filters = 96,
+       .kernel = {3, 3},
+       .channels_last = true},
+      {.name = "transposed",
+       .input = {1, 64, 10, 10},
+       .filters = 48,
+       .kernel = {4, 4},
+       .padding = {1},
+       .stride = {2},
+       .transposed = true},
+  };
+  for (const LayerCase& layer : layers) {
+    for (const auto& [input, weight, bias] : kFloats) {
+      for (const DataType output :
+           {DataType::kUnspecified, DataType::kUInt8, DataType::kFloat32, DataType::kFloat64}) {
+        ProblemSpec spec = layer.spec();
+        spec.input.data_type = input;
+        spec.weight.data_type = weight;
+        if (spec.bias) spec.bias->data_type = bias;
+        spec.output_type = output;
+        const Problem problem = *MakeProblem(spec);
+        EXPECT_EQ(MakePlan(problem)->algorithm_name(), "converted") << layer.name;
+        ASSERT_NO_FATAL_FAILURE(ExpectAgreement(problem, IntegerOperands(random_, spec).view()));
+      }
+    }
+  }
 }
 
 // Sums that 32 bits do not hold, and biases that a sum leaves them with.
