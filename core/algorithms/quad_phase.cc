@@ -1,6 +1,7 @@
 #include "core/algorithms/quad_phase.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstring>
 
@@ -12,10 +13,27 @@ namespace convserve {
 namespace {
 
 constexpr std::int64_t kQuad = 4;
+constexpr std::int32_t kFlipAll = static_cast<std::int32_t>(0x80808080U);
 
-Geometry WithFourChannelsInOne(Geometry g) {
+// Four bytes of a tensor, wherever they are.
+struct BytesOfQuad {
+  std::array<std::uint8_t, 4> bytes;
+};
+
+// Whether the tensor is made of quads of channels.
+bool HasQuads(const Geometry& g) { return g.input.channel == 1 && g.channels % kQuad == 0; }
+
+// With four channels in one; strides count quads where the tensor is made of them, else bytes.
+Geometry InQuads(Geometry g) {
+  if (HasQuads(g)) {
+    for (std::int64_t* stride : {&g.input.batch, &g.input.group, &g.input.spatial[0],
+                                 &g.input.spatial[1], &g.input.spatial[2]}) {
+      *stride /= kQuad;
+    }
+  } else {
+    g.input.channel *= kQuad;
+  }
   g.channels = CeilDivide(g.channels, kQuad);
-  g.input.channel *= kQuad;
   return g;
 }
 
@@ -34,7 +52,7 @@ TensorView AsBytes(TensorView tensor) {
 QuadPhase::QuadPhase(const Run& run, const Geometry& g, const std::array<Phase, 3>& axes,
                      bool sums_in_output)
     : g_(g),
-      quads_(WithFourChannelsInOne(g)),
+      quads_(InQuads(g)),
       bytes_{g, run.problem.padding_mode(), axes, AsBytes(run.operands.input),
              AsBytes(run.operands.weight)},
       quad_patches_{quads_, bytes_.mode, axes, bytes_.input, bytes_.weight},
@@ -143,13 +161,38 @@ void QuadPhase::CopyPatches(const GemmBlock& block, GemmScratch<std::int32_t>& s
 
 void QuadPhase::CopyWindow(const GemmBlock& block, GemmScratch<std::int32_t>& scratch) const {
   const std::int64_t taps = bytes_.taps();
-  const std::int64_t first = block.first_depth / taps * kQuad;
-  const std::int64_t last =
-      std::min(((block.first_depth + block.depth - 1) / taps + 1) * kQuad, g_.channels);
+  const std::int64_t first = block.first_depth / taps;
+  const std::int64_t last = (block.first_depth + block.depth - 1) / taps + 1;
   const WindowCopy copies = window_->Copies(block.columns.origin, block.extent);
+  if (HasQuads(g_)) {
+    CopyQuads(copies, block.task, first, last, scratch.buffer);
+  } else {
+    MakeQuads(copies, block.task, first * kQuad, std::min(last * kQuad, g_.channels), scratch);
+  }
+  SetWindowOffsets(*window_, tap_offsets_, block.first_depth, block.depth, scratch.offsets.data());
+}
+
+void QuadPhase::CopyQuads(const WindowCopy& copies, const GemmTask& task, std::int64_t first,
+                          std::int64_t last, std::int32_t* out) const {
   const std::int64_t size = window_->channel_size();
-  const std::uint8_t* input = bytes_.input.As<std::uint8_t>() + block.task.batch * g_.input.batch +
-                              block.task.group * g_.input.group + first * g_.input.channel;
+  const auto* input = bytes_.input.As<BytesOfQuad>() + task.batch * quads_.input.batch +
+                      task.group * quads_.input.group + first;
+  auto* const quads = reinterpret_cast<BytesOfQuad*>(out);
+  for (std::int64_t q = 0; q < last - first; ++q) {
+    copies.FillPadding(quads + q * size);
+    copies.CopyChannel(input + q, quads + q * size);
+  }
+  if (flip() == 0) return;
+  const std::int64_t count = (last - first) * size + window_->overhang();
+  for (std::int64_t i = 0; i < count; ++i) out[i] ^= kFlipAll;
+}
+
+// Of channels [first, last).
+void QuadPhase::MakeQuads(const WindowCopy& copies, const GemmTask& task, std::int64_t first,
+                          std::int64_t last, GemmScratch<std::int32_t>& scratch) const {
+  const std::int64_t size = window_->channel_size();
+  const std::uint8_t* input = bytes_.input.As<std::uint8_t>() + task.batch * g_.input.batch +
+                              task.group * g_.input.group + first * g_.input.channel;
   auto* const planes = reinterpret_cast<std::uint8_t*>(scratch.rest);
   std::int32_t* out = scratch.buffer;
   // Rows of different channels are too far apart for the processor to foresee them.
@@ -161,7 +204,6 @@ void QuadPhase::CopyWindow(const GemmBlock& block, GemmScratch<std::int32_t>& sc
     }
     ByteKernels().quads({planes, size, size + window_->overhang(), flip(), out});
   }
-  SetWindowOffsets(*window_, tap_offsets_, block.first_depth, block.depth, scratch.offsets.data());
 }
 
 void QuadPhase::SetWeights(const GemmBlock& block, std::int64_t row, GemmTile<std::int32_t>& tile,

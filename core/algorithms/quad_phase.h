@@ -53,10 +53,14 @@ class QuadPhase {
   std::uint8_t flip() const { return signed_input_ == signed_weight_ ? 0x80 : 0; }
   void CopyPatches(const GemmBlock& block, GemmScratch<std::int32_t>& scratch) const;
   void CopyWindow(const GemmBlock& block, GemmScratch<std::int32_t>& scratch) const;
+  void CopyQuads(const WindowCopy& copies, const GemmTask& task, std::int64_t first,
+                 std::int64_t last, std::int32_t* out) const;
+  void MakeQuads(const WindowCopy& copies, const GemmTask& task, std::int64_t first,
+                 std::int64_t last, GemmScratch<std::int32_t>& scratch) const;
   void PackFilter(const std::uint8_t* weights, std::vector<std::int32_t>& row) const;
 
   const Geometry& g_;
-  Geometry quads_;              // with four channels in one
+  const Geometry quads_;        // with four channels in one
   const Patches bytes_;         // of unsigned bytes, whatever they are
   const Patches quad_patches_;  // for tiles and windows
   const bool signed_input_, signed_weight_;

@@ -98,6 +98,35 @@ HWY_INLINE void AddApart(const GemmTile<T>& tile, std::int64_t row, const KeptSu
   }
 }
 
+#if HWY_TARGET != HWY_SCALAR
+// To columns side by side, as where channels come last: square by square.
+template <typename T>
+HWY_INLINE void AddColumns(const GemmTile<T>& tile, std::int64_t row, const KeptSums<T>& kept,
+                           std::int64_t from, std::int64_t count, T* HWY_RESTRICT c) {
+  const hn::CappedTag<T, 8> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t i = 0; i < kept.rows; i += lanes) {
+    const std::int64_t height = std::min(lanes, kept.rows - i);
+    const auto mask = hn::FirstN(d, static_cast<std::size_t>(height));
+    const auto bias =
+        tile.bias != nullptr ? hn::MaskedLoad(mask, d, tile.bias + row + i) : hn::Zero(d);
+    for (std::int64_t j = 0; j < count; j += lanes) {
+      const T* sums = kept.sums + i * kept.pitch + from + j;
+      const auto source = [&](int r) {
+        return sums + std::min<std::int64_t>(r, height - 1) * kept.pitch;
+      };
+      TransposeSquare(d, source, [&](int column, hn::VFromD<decltype(d)> sum) {
+        if (j + column >= count) return;
+        T* to = c + i + (j + column) * tile.c_step;
+        if (tile.accumulate) sum = hn::Add(hn::MaskedLoad(mask, d, to), sum);
+        if (tile.bias != nullptr) sum = hn::Add(sum, bias);
+        StoreFirst(d, sum, height, to);
+      });
+    }
+  }
+}
+#endif
+
 // Segment by segment. One function for all blocks: inlined, it would be most of each.
 template <typename T>
 HWY_NOINLINE void AddSegments(const GemmTile<T>& tile, const Place& place,
@@ -112,9 +141,17 @@ HWY_NOINLINE void AddSegments(const GemmTile<T>& tile, const Place& place,
     const std::int64_t from = first - place.column;
     if (tile.c_step == 1) {
       AddRows(tile, place.row, kept, from, count, c);
-    } else {
-      AddApart(tile, place.row, kept, from, count, c);
+      continue;
     }
+#if HWY_TARGET != HWY_SCALAR
+    if constexpr (sizeof(T) == 4) {
+      if (tile.c_stride == 1) {
+        AddColumns(tile, place.row, kept, from, count, c);
+        continue;
+      }
+    }
+#endif
+    AddApart(tile, place.row, kept, from, count, c);
   }
 }
 
