@@ -138,7 +138,7 @@ absl::Status Compute(const Run& run) {
   if (copies.output > 0) {
     output = take(copies.output).first(static_cast<std::size_t>(elements * kFloat));
   }
-  const absl::Status status = ForFloat32(problem)->run({problem, operands, output, free, run.stop});
+  absl::Status status = ForFloat32(problem)->run({problem, operands, output, free, run.stop});
   if (!status.ok() || copies.output == 0) return status;
   const auto* sums = reinterpret_cast<const float*>(output.data());
   VisitDataType(run.problem.output_type(), [&](auto zero) {

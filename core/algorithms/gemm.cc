@@ -256,7 +256,7 @@ bool SumsFit(const Run& run) {
   const std::vector<std::int64_t> bias = LoadBias<std::int64_t>(run);
   const bool fit = std::all_of(bias.begin(), bias.end(),
                                [](std::int64_t b) { return -kMost / 2 <= b && b <= kMost / 2; });
-  return fit && Depth(Geometry(run.problem)) <= kMost / 2 / (255 * 255);
+  return fit && Depth(Geometry(run.problem)) <= kMost / 2 / (std::int64_t{255} * 255);
 }
 
 absl::Status Compute(const Run& run) {

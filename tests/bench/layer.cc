@@ -68,9 +68,11 @@ absl::StatusOr<std::vector<Layer>> ReadLayers(const std::string& path) {
   return layers;
 }
 
-absl::StatusOr<Problem> MakeLayerProblem(const Layer& layer) {
+absl::StatusOr<Problem> MakeLayerProblem(const Layer& layer, const ElementTypes& types) {
   ProblemSpec spec;
-  spec.input.data_type = spec.weight.data_type = DataType::kFloat32;
+  spec.input.data_type = types.input;
+  spec.weight.data_type = types.weight;
+  spec.output_type = types.output;
   spec.input.shape = {layer.batch, layer.input_channels};
   spec.input.shape.insert(spec.input.shape.end(), layer.input.begin(), layer.input.end());
   spec.weight.shape = layer.transposed

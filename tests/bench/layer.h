@@ -8,11 +8,14 @@
 #ifndef CONVSERVE_TESTS_BENCH_LAYER_H_
 #define CONVSERVE_TESTS_BENCH_LAYER_H_
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/data_type.h"
 #include "core/parameters.h"
 #include "core/problem.h"
 
@@ -33,8 +36,22 @@ struct Layer {
 // follow the format.
 absl::StatusOr<std::vector<Layer>> ReadLayers(const std::string& path);
 
-// The layer as a float32 request in plain layouts, without bias.
-absl::StatusOr<Problem> MakeLayerProblem(const Layer& layer);
+// Of input, weight and output; each name is a choice of the command line.
+struct ElementTypes {
+  std::string_view name;
+  DataType input, weight, output;
+};
+inline constexpr std::array kElementTypes = {
+    ElementTypes{"float32", DataType::kFloat32, DataType::kFloat32, DataType::kFloat32},
+    ElementTypes{"bfloat16", DataType::kBFloat16, DataType::kBFloat16, DataType::kFloat32},
+    ElementTypes{"float16", DataType::kFloat16, DataType::kFloat16, DataType::kFloat32},
+    ElementTypes{"int8", DataType::kInt8, DataType::kInt8, DataType::kInt32},
+    ElementTypes{"uint8", DataType::kUInt8, DataType::kInt8, DataType::kInt32},
+};
+
+// The layer as a request in plain layouts, without bias.
+absl::StatusOr<Problem> MakeLayerProblem(const Layer& layer,
+                                         const ElementTypes& types = kElementTypes.front());
 
 }  // namespace convserve::bench
 

@@ -34,6 +34,7 @@ std::vector<Contender> PrepareRivals(const Workload& workload, const Options& op
   std::vector<Contender> contenders;
   for (const Rival& rival : Rivals()) {
     if (!IsChosen(options, rival.name)) continue;
+    if (!rival.every_type && options.types != &kElementTypes.front()) continue;
     absl::StatusOr<std::unique_ptr<Runner>> runner = rival.prepare(workload);
     if (!runner.ok()) continue;
     contenders.push_back({{.name = std::string(rival.name),
@@ -85,7 +86,7 @@ std::vector<Contender> KeepRight(std::vector<Contender> contenders, Ours& expect
 }  // namespace
 
 absl::StatusOr<Result> Measure(const Layer& layer, const Options& options) {
-  const absl::StatusOr<Workload> workload = MakeWorkload(layer);
+  const absl::StatusOr<Workload> workload = MakeWorkload(layer, *options.types);
   if (!workload.ok()) return workload.status();
   const absl::StatusOr<std::unique_ptr<Ours>> ours = PrepareOurs(*workload, options.algorithm);
   if (!ours.ok()) return ours.status();

@@ -26,6 +26,12 @@ std::set<std::string> RivalNames() {
   return names;
 }
 
+std::vector<std::string> TypeNames() {
+  std::vector<std::string> names;
+  for (const ElementTypes& types : kElementTypes) names.emplace_back(types.name);
+  return names;
+}
+
 bool Contains(const std::vector<std::string>& chosen, const std::string& name) {
   return chosen.empty() || std::find(chosen.begin(), chosen.end(), name) != chosen.end();
 }
@@ -73,6 +79,7 @@ std::optional<Options> ParseOptions(int argc, char** argv, int& exit_code) {
   options.csv_path = CONVSERVE_SOURCE_DIR "/build/bench/results.csv";
   options.svg_path = CONVSERVE_SOURCE_DIR "/build/bench/results.svg";
   Selection selection;
+  std::string type_name(options.types->name);
   bool update = false;
 
   CLI::App app(kDescription, "convserve_bench");
@@ -81,6 +88,10 @@ std::optional<Options> ParseOptions(int argc, char** argv, int& exit_code) {
       app.add_option("--layer", selection.names, "Only these layers")->delimiter(',');
   CLI::Option* of_class =
       app.add_option("--class", selection.classes, "Only layers of these classes")->delimiter(',');
+  CLI::Option* type =
+      app.add_option("--type", type_name, "Type of input and weights; uint8 has weights of int8")
+          ->check(CLI::IsMember(TypeNames()))
+          ->capture_default_str();
   app.add_option("--threads", options.threads, "Threads of every contender")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
@@ -106,10 +117,12 @@ std::optional<Options> ParseOptions(int argc, char** argv, int& exit_code) {
   app.add_option("--svg", options.svg_path, "Where the chart goes")->capture_default_str();
   app.add_flag("--update", update, "Write the chart that the README shows, of all layers")
       ->excludes(layer)
+      ->excludes(type)
       ->excludes(of_class);
   try {
     app.parse(argc, argv);
     options.layers = Select(selection);
+    options.types = std::ranges::find(kElementTypes, type_name, &ElementTypes::name);
   } catch (const CLI::ParseError& error) {
     exit_code = app.exit(error);
     return std::nullopt;

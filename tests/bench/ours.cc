@@ -11,7 +11,7 @@ Ours::Ours(const Workload& workload, Plan plan, std::optional<PackedWeight> pack
     : workload_(workload),
       plan_(std::move(plan)),
       packed_weight_(std::move(packed_weight)),
-      output_(DataType::kFloat32, workload.problem.output_shape()) {}
+      output_(workload.problem.output_type(), workload.problem.output_shape()) {}
 
 void Ours::Run() {
   const absl::Status status =
@@ -23,9 +23,7 @@ void Ours::Run() {
   if (!status.ok()) throw std::runtime_error(status.ToString());
 }
 
-std::span<const float> Ours::Output() {
-  return {output_.As<float>(), static_cast<std::size_t>(output_.size())};
-}
+std::span<const float> Ours::Output() { return AsFloats(output_, floats_); }
 
 absl::StatusOr<std::unique_ptr<Ours>> PrepareOurs(const Workload& workload,
                                                   std::string_view algorithm) {

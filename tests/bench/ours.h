@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/packed_weight.h"
@@ -29,6 +30,7 @@ class Ours : public Runner {
   Plan plan_;
   std::optional<PackedWeight> packed_weight_;
   Tensor output_;
+  std::vector<float> floats_;
 };
 
 // `algorithm` forces one; empty leaves the choice to the planner. FAILED_PRECONDITION when it

@@ -40,6 +40,7 @@ struct Rival {
   // UNIMPLEMENTED, with the reason, when the library cannot compute the layer or is far too slow
   // to be a rival.
   absl::StatusOr<std::unique_ptr<Runner>> (*prepare)(const Workload& workload);
+  bool every_type = false;  // else float32 alone
 };
 
 // Those that were built in.

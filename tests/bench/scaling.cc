@@ -44,7 +44,7 @@ std::vector<int> ThreadCounts(int threads) {
 }
 
 absl::StatusOr<ScalingResult> MeasureScaling(const Layer& layer, const Options& options) {
-  const absl::StatusOr<Workload> workload = MakeWorkload(layer);
+  const absl::StatusOr<Workload> workload = MakeWorkload(layer, *options.types);
   if (!workload.ok()) return workload.status();
   ScalingResult result;
   result.layer = layer;

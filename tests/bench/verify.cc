@@ -58,9 +58,10 @@ ExactSample::Element ExactSample::Compute(const Workload& workload, std::int64_t
       const std::int64_t channel = m / outputs * inputs + c;
       const std::int64_t plane = n * workload.problem.input_channels() + channel;
       const std::int64_t filter = transposed ? channel * outputs + m % outputs : m * inputs + c;
-      const double product =
-          static_cast<double>(workload.input.As<float>()[plane * InputCells(axes) + cell]) *
-          static_cast<double>(workload.weight.As<float>()[filter * Taps(axes) + tap]);
+      const double product = LoadAsDouble(workload.input.data_type(), workload.input.data(),
+                                          plane * InputCells(axes) + cell) *
+                             LoadAsDouble(workload.weight.data_type(), workload.weight.data(),
+                                          filter * Taps(axes) + tap);
       sum.value += product;
       sum.magnitude += std::abs(product);
     }
@@ -69,7 +70,8 @@ ExactSample::Element ExactSample::Compute(const Workload& workload, std::int64_t
 }
 
 ExactSample::ExactSample(const Workload& workload) {
-  const std::int64_t size = workload.problem.output_bytes() / SizeOf(DataType::kFloat32);
+  const std::int64_t size =
+      workload.problem.output_bytes() / SizeOf(workload.problem.output_type());
   const std::int64_t products = workload.group_inputs() * Taps(workload.axes());
   const auto add = [&](std::int64_t index) { elements_.push_back(Compute(workload, index)); };
   if (size * products <= kProductsForAll) {

@@ -1,24 +1,37 @@
 #include "tests/bench/workload.h"
 
+#include <algorithm>
 #include <cmath>
 #include <random>
+#include <type_traits>
 #include <utility>
+
+#include "core/convert.h"
 
 namespace convserve::bench {
 namespace {
 
-Tensor Uniform(std::mt19937& random, const Shape& shape) {
-  Tensor tensor(DataType::kFloat32, shape);
-  std::generate_n(tensor.As<float>(), tensor.size(), [&] {
-    return static_cast<float>(static_cast<std::int32_t>(random()) >> 7) * 0x1p-24F;
+Tensor Uniform(std::mt19937& random, DataType type, const Shape& shape) {
+  Tensor tensor(type, shape);
+  VisitDataType(type, [&](auto zero) {
+    using T = decltype(zero);
+    std::generate_n(tensor.As<T>(), tensor.size(), [&] {
+      const auto bits = static_cast<std::int32_t>(random());
+      if constexpr (std::is_integral_v<T>) return static_cast<T>(bits >> 8);
+      return RoundTo<T>(static_cast<float>(bits >> 7) * 0x1p-24F);
+    });
   });
   return tensor;
 }
 
 Tensor Magnitude(const Tensor& tensor) {
   Tensor result = tensor.Clone();
-  float* values = result.As<float>();
-  std::transform(values, values + result.size(), values, [](float v) { return std::abs(v); });
+  VisitDataType(tensor.data_type(), [&](auto zero) {
+    using T = decltype(zero);
+    T* values = result.As<T>();
+    std::transform(values, values + result.size(), values,
+                   [](T v) { return RoundTo<T>(std::abs(Widen<double>(v))); });
+  });
   return result;
 }
 
@@ -35,18 +48,31 @@ std::int64_t Workload::mandatory_bytes() const {
   return problem.input_bytes() + problem.weight_bytes() + problem.output_bytes();
 }
 
-absl::StatusOr<Workload> MakeWorkload(const Layer& layer) {
-  absl::StatusOr<Problem> problem = MakeLayerProblem(layer);
+absl::StatusOr<Workload> MakeWorkload(const Layer& layer, const ElementTypes& types) {
+  absl::StatusOr<Problem> problem = MakeLayerProblem(layer, types);
   if (!problem.ok()) return problem.status();
   std::mt19937 random(1);
-  Tensor input = Uniform(random, problem->input_shape());
-  Tensor weight = Uniform(random, problem->weight_shape());
+  Tensor input = Uniform(random, types.input, problem->input_shape());
+  Tensor weight = Uniform(random, types.weight, problem->weight_shape());
   return Workload{layer, *std::move(problem), std::move(input), std::move(weight)};
 }
 
 Workload Magnitudes(const Workload& workload) {
   return Workload{workload.layer, workload.problem, Magnitude(workload.input),
                   Magnitude(workload.weight)};
+}
+
+std::span<const float> AsFloats(const Tensor& tensor, std::vector<float>& place) {
+  const auto size = static_cast<std::size_t>(tensor.size());
+  if (tensor.data_type() == DataType::kFloat32) return {tensor.As<float>(), size};
+  place.resize(size);
+  VisitDataType(tensor.data_type(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* values = tensor.As<T>();
+    std::transform(values, values + size, place.begin(),
+                   [](T v) { return static_cast<float>(Widen<double>(v)); });
+  });
+  return place;
 }
 
 }  // namespace convserve::bench

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/problem.h"
@@ -19,8 +21,9 @@ using Axes3 = std::array<Axis, 3>;
 struct Workload {
   Layer layer;
   Problem problem;
-  Tensor input;   // [N, C, in...], uniform in [-1, 1)
-  Tensor weight;  // [M, C/g, k...], or [C, M/g, k...] when transposed; uniform in [-1, 1)
+  // Uniform in [-1, 1), or over all integers of the type.
+  Tensor input;   // [N, C, in...]
+  Tensor weight;  // [M, C/g, k...], or [C, M/g, k...] when transposed
 
   bool transposed() const { return problem.operation() == Operation::kConvTranspose; }
   std::int64_t group_inputs() const { return problem.input_channels() / problem.groups(); }
@@ -32,10 +35,14 @@ struct Workload {
 };
 
 // The same numbers on every run.
-absl::StatusOr<Workload> MakeWorkload(const Layer& layer);
+absl::StatusOr<Workload> MakeWorkload(const Layer& layer,
+                                      const ElementTypes& types = kElementTypes.front());
 
-// The tensors' magnitudes, element by element.
+// The tensors' magnitudes, element by element, as far as their types hold them.
 Workload Magnitudes(const Workload& workload);
+
+// The elements of a result as floats: themselves, or rounded in `place`.
+std::span<const float> AsFloats(const Tensor& tensor, std::vector<float>& place);
 
 // The positions i of [0, count) for which 0 <= i * stride + offset < limit.
 struct Range {

@@ -1,11 +1,11 @@
 // Rows converted by every instruction set, against the rules for one element.
 #include "core/kernels/convert_kernel.h"
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <string>
 #include <type_traits>
@@ -83,6 +83,11 @@ std::vector<float> HardFloats() {
   return values;
 }
 
+template <typename T>
+std::array<std::byte, sizeof(T)> Bits(T value) {
+  return std::bit_cast<std::array<std::byte, sizeof(T)>>(value);
+}
+
 template <typename To>
 void ExpectRounded() {
   const std::vector<float> from = HardFloats();
@@ -91,7 +96,7 @@ void ExpectRounded() {
     RoundRow(from.data(), bias, static_cast<std::int64_t>(from.size()), to.data());
     for (std::size_t i = 0; i < from.size(); ++i) {
       const To expected = RoundTo<To>(from[i] + bias);
-      ASSERT_EQ(std::memcmp(&to[i], &expected, sizeof(To)), 0) << from[i] << " + " << bias;
+      ASSERT_EQ(Bits(to[i]), Bits(expected)) << from[i] << " + " << bias;
     }
   }
 }

@@ -40,6 +40,23 @@ Dims RowMajorStrides(const Dims& dims) {
   return strides;
 }
 
+memory::data_type TypeOf(DataType type) {
+  switch (type) {
+    case DataType::kFloat16:
+      return memory::data_type::f16;
+    case DataType::kBFloat16:
+      return memory::data_type::bf16;
+    case DataType::kInt8:
+      return memory::data_type::s8;
+    case DataType::kUInt8:
+      return memory::data_type::u8;
+    case DataType::kInt32:
+      return memory::data_type::s32;
+    default:
+      return memory::data_type::f32;
+  }
+}
+
 struct Descriptors {
   memory::desc source, weights, destination;
 };
@@ -63,16 +80,17 @@ Descriptors PlainDescriptors(const Workload& workload) {
   Dims strides = RowMajorStrides(stored);
   if (workload.transposed()) std::swap(strides[first], strides[first + 1]);
 
-  const auto tensor = [](const Dims& dims) {
-    return memory::desc(dims, memory::data_type::f32, RowMajorStrides(dims));
+  const auto tensor = [](DataType type, const Dims& dims) {
+    return memory::desc(dims, TypeOf(type), RowMajorStrides(dims));
   };
-  return {tensor(Join({problem.batch(), problem.input_channels()}, spatial)),
-          memory::desc(weights, memory::data_type::f32, strides),
-          tensor(Join({problem.batch(), problem.output_channels()}, result))};
+  return {
+      tensor(problem.input_type(), Join({problem.batch(), problem.input_channels()}, spatial)),
+      memory::desc(weights, TypeOf(problem.weight_type()), strides),
+      tensor(problem.output_type(), Join({problem.batch(), problem.output_channels()}, result))};
 }
 
 memory::desc AnyLayout(const memory::desc& plain) {
-  return memory::desc(plain.dims(), memory::data_type::f32, memory::format_tag::any);
+  return memory::desc(plain.dims(), plain.data_type(), memory::format_tag::any);
 }
 
 class OneDnnRunner : public Runner {
@@ -80,7 +98,7 @@ class OneDnnRunner : public Runner {
   OneDnnRunner(const Workload& workload, Mode mode, dnnl::algorithm algorithm)
       : engine_(dnnl::engine::kind::cpu, 0),
         stream_(engine_),
-        output_(DataType::kFloat32, workload.problem.output_shape()) {
+        output_(workload.problem.output_type(), workload.problem.output_shape()) {
     const Descriptors plain = PlainDescriptors(workload);
     const Descriptors wanted = mode == Mode::kPlain
                                    ? plain
@@ -121,7 +139,7 @@ class OneDnnRunner : public Runner {
   std::span<const float> Output() override {
     for (Step& step : afterwards_) step.primitive.execute(stream_, step.arguments);
     stream_.wait();
-    return {output_.As<float>(), static_cast<std::size_t>(output_.size())};
+    return AsFloats(output_, floats_);
   }
 
   std::string Implementation() const override { return implementation_; }
@@ -157,6 +175,7 @@ class OneDnnRunner : public Runner {
   dnnl::engine engine_;
   dnnl::stream stream_;
   Tensor output_;
+  std::vector<float> floats_;
   std::string implementation_;
   std::vector<Step> beforehand_, timed_, afterwards_;
 };

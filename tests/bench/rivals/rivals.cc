@@ -7,9 +7,9 @@ namespace convserve::bench {
 std::vector<Rival> Rivals() {
   return {
 #ifdef CONVSERVE_BENCH_ONEDNN
-      {"onednn/plain", Regime::kPlain, PrepareOneDnnPlain},
-      {"onednn/oneshot", Regime::kPlain, PrepareOneDnnOneShot},
-      {"onednn/any", Regime::kSteady, PrepareOneDnnAny},
+      {"onednn/plain", Regime::kPlain, PrepareOneDnnPlain, true},
+      {"onednn/oneshot", Regime::kPlain, PrepareOneDnnOneShot, true},
+      {"onednn/any", Regime::kSteady, PrepareOneDnnAny, true},
       {"onednn/winograd", Regime::kSteady, PrepareOneDnnWinograd},
 #endif
 #ifdef CONVSERVE_BENCH_OPENBLAS
