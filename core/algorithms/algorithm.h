@@ -68,12 +68,12 @@ extern const Algorithm kScatter;
 extern const Algorithm kDepthwise;
 // Depthwise convolutions with a channel in each lane of a vector.
 extern const Algorithm kLanes;
+// Other types by what takes float32 alone.
+extern const Algorithm kConverted;
 // 3x3 kernels of many channels, with less than half the products.
 extern const Algorithm kWinograd;
 // Few filters a group, row by row: depthwise convolutions and image filters.
 extern const Algorithm kDirect;
-// Other floats by what takes float32 alone.
-extern const Algorithm kConverted;
 // Channels-last tensors read and written in place.
 extern const Algorithm kChannelsLast;
 // Both operations as products of packed panels of weights and patches.

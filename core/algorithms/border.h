@@ -7,6 +7,7 @@
 #ifndef CONVSERVE_CORE_ALGORITHMS_BORDER_H_
 #define CONVSERVE_CORE_ALGORITHMS_BORDER_H_
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -36,6 +37,13 @@ std::vector<Sum> LoadBias(const Run& run) {
     for (std::size_t i = 0; i < bias.size(); ++i) bias[i] = Widen<Sum>(values[i]);
   });
   return bias;
+}
+
+// Whether floats add such biases exactly to sums of up to kDepthBlock products of 8-bit integers.
+inline bool AddExactlyInFloat(const std::vector<std::int64_t>& bias) {
+  constexpr std::int64_t kMost = (1 << 24) - kDepthBlock * 255 * 255;
+  return std::all_of(bias.begin(), bias.end(),
+                     [](std::int64_t b) { return -kMost <= b && b <= kMost; });
 }
 
 // Where output q of the phases stands, within one batch element and channel.

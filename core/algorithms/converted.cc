@@ -1,9 +1,10 @@
-// float16, bfloat16 and bytes with float32 weights, by the algorithms that take float32 alone: the
-// tensors become float32 as a whole, and the result is rounded once.
+// Types other than float32 by the algorithms that take float32 alone: the tensors become float32 as
+// a whole, and the result is rounded once.
 //
 // For problems with many products to an element, where such an algorithm gains more than two passes
-// over the tensors cost, and for tensors that are not large, as their copies are memory that the
-// other algorithms do without.
+// over the tensors cost, as long as the copies are not large: they are memory that the other
+// algorithms do without. And for depthwise convolutions of so small tensors that the copies stay in
+// the caches; there, float sums of 8-bit integers are exact, too.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -27,14 +28,16 @@
 namespace convserve {
 namespace {
 
-// Those that may compute the problem in float32, in the planner's order. Others take every type, or
-// problems of few products alone.
-constexpr std::array kForFloat32 = {&kScatter, &kWinograd, &kChannelsLast, &kPanels};
+// Those that may compute the problem in float32, in the planner's order. Direct takes every type
+// itself; what comes after these does so, too, or is for few products alone.
+constexpr std::array kForFloat32 = {&kOuter,  &kScatter,  &kDepthwise,    &kLanes,
+                                    &kDirect, &kWinograd, &kChannelsLast, &kPanels};
 
-// Multiply-adds to an element of input and output, at least.
+// Multiply-adds to an element of input and output, at least, and bytes of the copies, at most.
 constexpr std::int64_t kLeastProducts = 64;
-// Bytes of the copies, at most.
 constexpr std::int64_t kMostBytes = std::int64_t{64} << 20;
+// Of depthwise convolutions.
+constexpr std::int64_t kMostCachedBytes = std::int64_t{2} << 20;
 // Elements that a task converts.
 constexpr std::int64_t kElementsAtOnce = std::int64_t{1} << 16;
 
@@ -56,29 +59,42 @@ struct Copies {
   std::int64_t bytes() const { return input + weight + output; }
 };
 
-// Nothing where no algorithm for float32 alone takes the problem.
 const Algorithm* ForFloat32(const Problem& converted) {
   for (const Algorithm* algorithm : kForFloat32) {
     if (algorithm->refusal(converted).empty()) return algorithm;
   }
-  return nullptr;
+  return &kReference;
 }
 
+bool IsDepthwise(const Algorithm* algorithm) {
+  return algorithm == &kDepthwise || algorithm == &kLanes;
+}
+
+// What computes a problem of integers whose biases are too large to be added in float32.
+const Algorithm& kForLargeBias = kDirect;
+
 std::string Refusal(const Problem& problem) {
-  if (problem.arithmetic() != Arithmetic::kFloat32) return "products that are not of float32";
+  if (problem.arithmetic() == Arithmetic::kFloat64) return "products of float64";
   if (IsFloat32(problem)) return "float32 already";
   const std::int64_t bytes[] = {problem.input_bytes(), problem.weight_bytes(),
                                 problem.output_bytes()};
-  if (std::any_of(std::begin(bytes), std::end(bytes), [](auto b) { return b > kMostBytes; }) ||
-      Copies(problem).bytes() > kMostBytes) {
-    return fmt::format("copies of more than {} MiB", kMostBytes >> 20);
+  if (std::any_of(std::begin(bytes), std::end(bytes), [](auto b) { return b > kMostBytes; })) {
+    return "large tensors";
   }
+  const Algorithm* algorithm = ForFloat32(problem.AsFloat32());
+  if (algorithm == &kDirect || algorithm == &kReference) return "nothing that is for float32 alone";
+  const std::int64_t copies = Copies(problem).bytes();
+  if (IsDepthwise(algorithm)) {
+    if (copies > kMostCachedBytes) return fmt::format("copies past {} MiB", kMostCachedBytes >> 20);
+    return kForLargeBias.refusal(problem);  // also of sums that a float does not hold
+  }
+  if (problem.arithmetic() == Arithmetic::kInteger) return "sums of integers";
+  if (copies > kMostBytes) return fmt::format("copies past {} MiB", kMostBytes >> 20);
   const std::int64_t elements = problem.input_bytes() / SizeOf(problem.input_type()) +
                                 problem.output_bytes() / SizeOf(problem.output_type());
   if (problem.multiply_adds() < kLeastProducts * elements) {
     return fmt::format("fewer than {} products to an element", kLeastProducts);
   }
-  if (ForFloat32(problem.AsFloat32()) == nullptr) return "nothing that is for float32 alone";
   return "";
 }
 
@@ -87,7 +103,10 @@ std::int64_t WorkspaceBytes(const Problem& problem) {
   const std::int64_t rest = ForFloat32(converted)->workspace_bytes(converted);
   const std::int64_t copies = Copies(problem).bytes();
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
-  return rest > kMost - copies ? kMost : copies + rest;
+  const std::int64_t bytes = rest > kMost - copies ? kMost : copies + rest;
+  return problem.arithmetic() == Arithmetic::kInteger
+             ? std::max(bytes, kForLargeBias.workspace_bytes(problem))
+             : bytes;
 }
 
 // Calls body(first, count) for parts of so many elements.
@@ -117,6 +136,10 @@ TensorView Widened(const TensorView& tensor, std::span<std::byte> place,
 }
 
 absl::Status Compute(const Run& run) {
+  if (run.problem.arithmetic() == Arithmetic::kInteger &&
+      !AddExactlyInFloat(LoadBias<std::int64_t>(run))) {
+    return kForLargeBias.run(run);
+  }
   const Problem problem = run.problem.AsFloat32();
   const Copies copies(run.problem);
   std::span<std::byte> free = run.workspace;

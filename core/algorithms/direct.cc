@@ -54,11 +54,7 @@ class Direct {
         kernel_(Kernel(T{})),
         totals_(run, g_),
         packed_(reinterpret_cast<T*>(run.workspace.data())) {
-    // Sums of a float's whole numbers, to which a bias within this is added exactly.
-    constexpr Sum kExact = (1 << 24) - kDepthBlock * 255 * 255;
-    exact_ = std::is_same_v<T, Sum> ||
-             std::all_of(totals_.bias().begin(), totals_.bias().end(),
-                         [](Sum bias) { return -kExact <= bias && bias <= kExact; });
+    if constexpr (!std::is_same_v<T, Sum>) exact_ = AddExactlyInFloat(totals_.bias());
   }
 
   absl::Status Compute() {
@@ -300,11 +296,15 @@ class Direct {
       using Out = decltype(zero);
       Out* to = reinterpret_cast<Out*>(run_.output.data()) + output;
       const T* from = sums.c;
-      for (std::int64_t y = 0; y < tile.rows; ++y, from += tile.columns, to += tile.c_pitch) {
+      // Rows that follow each other in both places are one.
+      const bool joined = tile.c_step == 1 && tile.c_pitch == tile.columns;
+      const std::int64_t rows = joined ? 1 : tile.rows;
+      const std::int64_t columns = joined ? tile.rows * tile.columns : tile.columns;
+      for (std::int64_t y = 0; y < rows; ++y, from += columns, to += tile.c_pitch) {
         if (exact_) {
-          RoundRow(from, static_cast<T>(bias), tile.columns, tile.c_step, to);
+          RoundRow(from, static_cast<T>(bias), columns, tile.c_step, to);
         } else {
-          for (std::int64_t x = 0; x < tile.columns; ++x) {
+          for (std::int64_t x = 0; x < columns; ++x) {
             to[x * tile.c_step] = RoundTo<Out>(static_cast<Sum>(from[x]) + bias);
           }
         }

@@ -33,35 +33,43 @@ void RoundAll(const Sum* from, Sum bias, std::int64_t count, To* to) {
 
 #else
 
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
+// D is float's, of a whole vector or a part of one.
+template <class D>
 using Int32 = hn::RebindToSigned<D>;
+template <class D>
 using UInt16 = hn::Rebind<std::uint16_t, D>;
 
-HWY_INLINE V LoadWide(const Float16* from) {
-  const hn::Rebind<hwy::float16_t, D> d;
-  return hn::PromoteTo(D(), hn::LoadU(d, reinterpret_cast<const hwy::float16_t*>(from)));
+template <class D>
+HWY_INLINE hn::Vec<D> LoadWide(D d, const Float16* from) {
+  const hn::Rebind<hwy::float16_t, D> half;
+  return hn::PromoteTo(d, hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(from)));
 }
 
-HWY_INLINE V LoadWide(const BFloat16* from) {
-  const auto bits = hn::LoadU(UInt16(), reinterpret_cast<const std::uint16_t*>(from));
-  return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(hn::RebindToUnsigned<D>(), bits)));
+template <class D>
+HWY_INLINE hn::Vec<D> LoadWide(D d, const BFloat16* from) {
+  const auto bits = hn::LoadU(UInt16<D>(), reinterpret_cast<const std::uint16_t*>(from));
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(hn::RebindToUnsigned<D>(), bits)));
 }
 
-template <typename From>  // of 8 bits
-HWY_INLINE V LoadWide(const From* from) {
+template <class D, typename From>  // of 8 bits
+HWY_INLINE hn::Vec<D> LoadWide(D d, const From* from) {
   const auto bytes = hn::LoadU(hn::Rebind<From, D>(), from);
-  return hn::ConvertTo(D(), hn::PromoteTo(Int32(), bytes));
+  return hn::ConvertTo(d, hn::PromoteTo(Int32<D>(), bytes));
 }
 
-HWY_INLINE void StoreRounded(V value, float* to) { hn::StoreU(value, D(), to); }
-
-HWY_INLINE void StoreRounded(V value, Float16* to) {
-  const hn::Rebind<hwy::float16_t, D> d;
-  hn::StoreU(hn::DemoteTo(d, value), d, reinterpret_cast<hwy::float16_t*>(to));
+template <class D>
+HWY_INLINE void StoreRounded(D d, hn::Vec<D> value, float* to) {
+  hn::StoreU(value, d, to);
 }
 
-HWY_INLINE void StoreRounded(V value, BFloat16* to) {
+template <class D>
+HWY_INLINE void StoreRounded(D /*d*/, hn::Vec<D> value, Float16* to) {
+  const hn::Rebind<hwy::float16_t, D> half;
+  hn::StoreU(hn::DemoteTo(half, value), half, reinterpret_cast<hwy::float16_t*>(to));
+}
+
+template <class D>
+HWY_INLINE void StoreRounded(D /*d*/, hn::Vec<D> value, BFloat16* to) {
   const hn::RebindToUnsigned<D> d;
   const auto bits = hn::BitCast(d, value);
   const auto high = hn::ShiftRight<16>(bits);
@@ -69,40 +77,42 @@ HWY_INLINE void StoreRounded(V value, BFloat16* to) {
   const auto nearest = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7fff))));
   const auto quiet = hn::Or(high, hn::Set(d, 0x40));
   const auto result = hn::IfThenElse(hn::RebindMask(d, hn::IsNaN(value)), quiet, nearest);
-  hn::StoreU(hn::DemoteTo(UInt16(), hn::BitCast(Int32(), result)), UInt16(),
+  hn::StoreU(hn::DemoteTo(UInt16<D>(), hn::BitCast(Int32<D>(), result)), UInt16<D>(),
              reinterpret_cast<std::uint16_t*>(to));
 }
 
-template <typename To>  // an integer
-HWY_INLINE void StoreRounded(V value, To* to) {
-  const D d;
+template <class D, typename To>  // an integer
+HWY_INLINE void StoreRounded(D d, hn::Vec<D> value, To* to) {
   constexpr auto kLowest = static_cast<float>(std::numeric_limits<To>::lowest());
   // 2^31 for int32, which none holds: told apart below.
   constexpr auto kHighest = static_cast<float>(std::numeric_limits<To>::max());
-  const V number = hn::IfThenElseZero(hn::Eq(value, value), value);
-  const V held = hn::Min(hn::Max(number, hn::Set(d, kLowest)), hn::Set(d, kHighest));
+  const auto number = hn::IfThenElseZero(hn::Eq(value, value), value);
+  const auto held = hn::Min(hn::Max(number, hn::Set(d, kLowest)), hn::Set(d, kHighest));
   const auto rounded = hn::NearestInt(held);
   if constexpr (sizeof(To) == 4) {
-    const auto above = hn::RebindMask(Int32(), hn::Ge(number, hn::Set(d, kHighest)));
-    const auto highest = hn::Set(Int32(), std::numeric_limits<To>::max());
-    hn::StoreU(hn::IfThenElse(above, highest, rounded), Int32(), to);
+    const Int32<D> di;
+    const auto above = hn::RebindMask(di, hn::Ge(number, hn::Set(d, kHighest)));
+    const auto highest = hn::Set(di, std::numeric_limits<To>::max());
+    hn::StoreU(hn::IfThenElse(above, highest, rounded), di, to);
   } else {
     const hn::Rebind<To, D> narrow;
     hn::StoreU(hn::DemoteTo(narrow, rounded), narrow, to);
   }
 }
 
-HWY_INLINE void StoreRounded(hn::Vec<Int32> value, float* to) {
-  hn::StoreU(hn::ConvertTo(D(), value), D(), to);
+template <class D>
+HWY_INLINE void StoreRounded(D d, hn::Vec<Int32<D> > value, float* to) {
+  hn::StoreU(hn::ConvertTo(d, value), d, to);
 }
 
-HWY_INLINE void StoreRounded(hn::Vec<Int32> value, std::int32_t* to) {
-  hn::StoreU(value, Int32(), to);
+template <class D>
+HWY_INLINE void StoreRounded(D /*d*/, hn::Vec<Int32<D> > value, std::int32_t* to) {
+  hn::StoreU(value, Int32<D>(), to);
 }
 
-template <typename To>  // of 8 bits
-HWY_INLINE void StoreRounded(hn::Vec<Int32> value, To* to) {
-  const Int32 d;
+template <class D, typename To>  // of 8 bits
+HWY_INLINE void StoreRounded(D /*d*/, hn::Vec<Int32<D> > value, To* to) {
+  const Int32<D> d;
   const hn::Rebind<To, D> narrow;
   // Held by To first: Highway 1.0.3 on x86 makes 0 of 32768 where To is unsigned.
   const auto held = hn::Min(hn::Max(value, hn::Set(d, std::numeric_limits<To>::lowest())),
@@ -110,38 +120,38 @@ HWY_INLINE void StoreRounded(hn::Vec<Int32> value, To* to) {
   hn::StoreU(hn::DemoteTo(narrow, held), narrow, to);
 }
 
-// Calls vector(from, to) for all of `count` elements, a vector at a time; the last of them may be
-// done twice, and few of them in a place of their own.
-template <typename From, typename To, typename Vector>
-HWY_INLINE void ForEachVector(const From* HWY_RESTRICT from, std::int64_t count,
-                              To* HWY_RESTRICT to, Vector vector) {
-  constexpr std::size_t kLanes = hn::MaxLanes(D());
+// Calls vector(d, i) for vectors from element i on, which together are all of `count`, some of them
+// twice: whole ones, or parts of a half or a quarter where there are fewer. Returns the elements
+// done: all, or none where they are fewer than four.
+template <std::size_t kLanes, typename Vector>
+HWY_INLINE std::int64_t ForEachVector(std::int64_t count, Vector vector) {
+  const hn::CappedTag<float, kLanes> d;
   constexpr auto kStep = static_cast<std::int64_t>(kLanes);
   if (count >= kStep) {
-    for (std::int64_t i = 0; i < count - kStep; i += kStep) vector(from + i, to + i);
-    vector(from + count - kStep, to + count - kStep);
-    return;
+    for (std::int64_t i = 0; i < count - kStep; i += kStep) vector(d, i);
+    vector(d, count - kStep);
+    return count;
   }
-  HWY_ALIGN From few[kLanes] = {};
-  HWY_ALIGN To done[kLanes];
-  CopyFew<kLanes>(from, count, few);
-  vector(few, done);
-  CopyFew<kLanes>(done, count, to);
+  if constexpr (kLanes > 4) return ForEachVector<kLanes / 2>(count, vector);
+  return 0;
 }
 
+constexpr std::size_t kLanes = hn::MaxLanes(hn::ScalableTag<float>());
+
 template <typename From>
-void WidenAll(const From* from, std::int64_t count, float* to) {
-  ForEachVector(from, count, to,
-                [](const From* few, float* out) { StoreRounded(LoadWide(few), out); });
+void WidenAll(const From* HWY_RESTRICT from, std::int64_t count, float* HWY_RESTRICT to) {
+  std::int64_t done = ForEachVector<kLanes>(
+      count, [&](auto d, std::int64_t i) { hn::StoreU(LoadWide(d, from + i), d, to + i); });
+  for (; done < count; ++done) to[done] = Widen<float>(from[done]);
 }
 
 template <typename Sum, typename To>
-void RoundAll(const Sum* from, Sum bias, std::int64_t count, To* to) {
-  const hn::Rebind<Sum, D> d;
-  const auto added = hn::Set(d, bias);
-  ForEachVector(from, count, to, [&](const Sum* few, To* out) {
-    StoreRounded(hn::Add(hn::LoadU(d, few), added), out);
+void RoundAll(const Sum* HWY_RESTRICT from, Sum bias, std::int64_t count, To* HWY_RESTRICT to) {
+  std::int64_t done = ForEachVector<kLanes>(count, [&](auto d, std::int64_t i) {
+    const hn::Rebind<Sum, decltype(d)> sums;
+    StoreRounded(d, hn::Add(hn::LoadU(sums, from + i), hn::Set(sums, bias)), to + i);
   });
+  for (; done < count; ++done) to[done] = RoundTo<To>(from[done] + bias);
 }
 
 #endif
