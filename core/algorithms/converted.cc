@@ -37,7 +37,7 @@ constexpr std::array kForFloat32 = {&kOuter,  &kScatter,  &kDepthwise,    &kLane
 constexpr std::int64_t kLeastProducts = 64;
 constexpr std::int64_t kMostBytes = std::int64_t{64} << 20;
 // Of depthwise convolutions.
-constexpr std::int64_t kMostCachedBytes = std::int64_t{2} << 20;
+constexpr std::int64_t kMostCachedBytes = std::int64_t{8} << 20;
 // Elements that a task converts.
 constexpr std::int64_t kElementsAtOnce = std::int64_t{1} << 16;
 
