@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <deque>
 #include <iterator>
 #include <limits>
@@ -250,13 +251,13 @@ std::int64_t WorkspaceBytes(const Problem& problem) {
              : std::numeric_limits<std::int64_t>::max();
 }
 
-// Whether 32 bits hold every sum of 8-bit products with its bias.
+// Whether 32 bits hold every sum of 8-bit products, as quads add them up, with its bias.
 bool SumsFit(const Run& run) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+  const std::int64_t sums = Depth(Geometry(run.problem)) * kMostOfQuadProduct;
   const std::vector<std::int64_t> bias = LoadBias<std::int64_t>(run);
-  const bool fit = std::all_of(bias.begin(), bias.end(),
-                               [](std::int64_t b) { return -kMost / 2 <= b && b <= kMost / 2; });
-  return fit && Depth(Geometry(run.problem)) <= kMost / 2 / (std::int64_t{255} * 255);
+  return std::all_of(bias.begin(), bias.end(),
+                     [&](std::int64_t b) { return sums + std::abs(b) <= kMost; });
 }
 
 absl::Status Compute(const Run& run) {

@@ -60,7 +60,8 @@ QuadPhase::QuadPhase(const Run& run, const Geometry& g, const std::array<Phase, 
       signed_weight_(run.problem.weight_type() == DataType::kInt8),
       tiling_(MakeTiling(quad_patches_, {.buffer = kGemmBuffer<std::int32_t>,
                                          .sums_in_output = sums_in_output,
-                                         .windows = ChannelsFillQuads(g.channels)})),
+                                         .windows = ChannelsFillQuads(g.channels),
+                                         .products_per_copy = 40})),
       tap_weights_(TapOffsets(bytes_)),
       corrections_(static_cast<std::size_t>(g.groups * g.filters)) {
   if (!tiling_.window) {
@@ -106,20 +107,25 @@ void QuadPhase::Pack(const WeightPart& part) {
   for (std::int64_t tap = 0; tap < taps; ++tap) {
     in_order &= tap_weights_[static_cast<std::size_t>(tap)] == tap;
   }
-  std::vector<std::uint8_t> ordered(static_cast<std::size_t>(in_order ? 0 : depth));
+  const std::uint8_t* base =
+      bytes_.weight.As<std::uint8_t>() + g_.weight.offset + part.group * g_.weight.group;
+  const std::int64_t pitch = depth + 80;  // rows do not compete for the same places in the cache
+  std::vector<std::uint8_t> ordered(static_cast<std::size_t>(in_order ? 0 : part.filters * pitch));
+  // Channel by channel, as most tensors that are not in order have the filters of one close
+  // together.
+  for (std::int64_t c = 0; c < g_.channels && !in_order; ++c) {
+    for (std::int64_t i = 0; i < part.filters; ++i) {
+      const std::uint8_t* from =
+          base + (part.first_filter + i) * g_.weight.filter + c * g_.weight.channel;
+      std::uint8_t* to = ordered.data() + i * pitch + c * taps;
+      for (const std::int64_t offset : tap_weights_) *to++ = from[offset];
+    }
+  }
   std::vector<std::int32_t> row(static_cast<std::size_t>(depth_));
   for (std::int64_t i = 0; i < part.filters; ++i) {
     const std::int64_t filter = part.first_filter + i;
-    const std::uint8_t* weights = bytes_.weight.As<std::uint8_t>() + g_.weight.offset +
-                                  part.group * g_.weight.group + filter * g_.weight.filter;
-    if (!in_order) {
-      auto to = ordered.begin();
-      for (std::int64_t c = 0; c < g_.channels; ++c) {
-        const std::uint8_t* from = weights + c * g_.weight.channel;
-        for (const std::int64_t offset : tap_weights_) *to++ = from[offset];
-      }
-      weights = ordered.data();
-    }
+    const std::uint8_t* weights =
+        in_order ? base + filter * g_.weight.filter : ordered.data() + i * pitch;
     PackFilter(weights, row);
     for (std::int64_t k = 0; k < depth_; k += kDepthBlock) {
       const std::int64_t block_depth = std::min(kDepthBlock, depth_ - k);
@@ -195,11 +201,12 @@ void QuadPhase::MakeQuads(const WindowCopy& copies, const GemmTask& task, std::i
                               task.group * g_.input.group + first * g_.input.channel;
   auto* const planes = reinterpret_cast<std::uint8_t*>(scratch.rest);
   std::int32_t* out = scratch.buffer;
+  // The planes of all quads have their padding at the same places.
+  for (std::int64_t q = 0; q < kQuad; ++q) copies.FillPadding(planes + q * size);
   // Rows of different channels are too far apart for the processor to foresee them.
   for (std::int64_t c = first; c < last; c += kQuad, out += size) {
     for (std::int64_t q = 0; q < std::min(kQuad, last - c); ++q, input += g_.input.channel) {
       if (c + q + kQuad < last) copies.Prefetch(input + kQuad * g_.input.channel);
-      copies.FillPadding(planes + q * size);
       copies.CopyChannel(input, planes + q * size);
     }
     ByteKernels().quads({planes, size, size + window_->overhang(), flip(), out});

@@ -21,18 +21,19 @@ constexpr std::int64_t kRowStep = 24;
 constexpr std::int64_t kPatchStep = 32;
 // Tasks wanted, so that many threads find work.
 constexpr std::int64_t kWantedTasks = 16;
-// Multiply-adds in the time that one element is copied, about; only weighs one way of copying
-// against another.
+
+// Multiply-adds of floats in the time that one element is copied, about; only weighs one way of
+// copying against another.
 constexpr std::int64_t kProductsPerCopy = 16;
 
 // Filters of a task: enough for its copies, so many elements for one output of one channel, to cost
 // little beside its products.
-std::int64_t LeastRows(const Patches& patches, const Tiling& tiling) {
+std::int64_t LeastRows(const Patches& patches, const TileLimits& limits, const Tiling& tiling) {
   constexpr std::int64_t kProductsToCopies = 25;
-  if (!tiling.window) return kProductsToCopies * kProductsPerCopy * 2 / 3;
+  if (!tiling.window) return kProductsToCopies * limits.products_per_copy * 2 / 3;
   const std::int64_t copies = Window(patches, tiling.extent).channel_size();
   const std::int64_t products = tiling.extent.rows * tiling.extent.width * patches.taps();
-  return kProductsToCopies * kProductsPerCopy * copies / products;
+  return kProductsToCopies * limits.products_per_copy * copies / products;
 }
 
 // Tiles for a window; `window` stays false where patches are the better copy.
@@ -105,7 +106,7 @@ Tiling MakeTiling(const Patches& patches, const TileLimits& limits) {
   const Geometry& g = patches.geometry;
   const std::int64_t tasks = g.batch * g.groups * tiling.tiles();
   std::int64_t rows = CeilDivide(g.filters, CeilDivide(kWantedTasks, tasks));
-  rows = std::max({rows, LeastRows(patches, tiling), kRowStep});
+  rows = std::max({rows, LeastRows(patches, limits, tiling), kRowStep});
   if (!limits.sums_in_output) rows = std::min(rows, kSumsSize / tiling.columns);
   tiling.rows = std::max<std::int64_t>(rows / kRowStep, 1) * kRowStep;
   tiling.row_blocks = CeilDivide(g.filters, tiling.rows);

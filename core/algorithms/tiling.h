@@ -19,6 +19,8 @@ struct TileLimits {
   std::int64_t buffer = 0;     // elements of the buffer for a window or packed patches
   bool sums_in_output = true;  // else a task has kSumsSize sums at most
   bool windows = true;         // else patches are packed
+  // Multiply-adds in the time that one element is copied, about: a task has enough for its copies.
+  std::int64_t products_per_copy = 16;
 };
 
 struct Tiling {

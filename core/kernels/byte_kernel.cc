@@ -1,5 +1,6 @@
 #include "core/kernels/byte_kernel.h"
 
+#include <cstddef>
 #include <cstdint>
 
 #include "core/kernels/targets.h"
@@ -102,11 +103,17 @@ HWY_INLINE void MakeQuad(const Quads& quads, std::int64_t i) {
   quads.to[i] = static_cast<std::int32_t>(quad);
 }
 
-void MakeQuads(const Quads& quads) {
-  std::int64_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
-  const hn::CappedTag<std::uint8_t, 16> d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+// So many at once, the last of them once more, or fewer where there are not enough; none below
+// four.
+template <std::size_t kLanes>
+HWY_INLINE bool MakeManyQuads(const Quads& quads) {
+  const hn::CappedTag<std::uint8_t, kLanes> d;
+  constexpr auto kStep = static_cast<std::int64_t>(kLanes);
+  if (quads.count < kStep) {
+    if constexpr (kLanes > 4) return MakeManyQuads<kLanes / 2>(quads);
+    return false;
+  }
   const auto flip = hn::Set(d, quads.flip);
   const auto make = [&](std::int64_t first) {
     const std::uint8_t* from = quads.from + first;
@@ -114,13 +121,17 @@ void MakeQuads(const Quads& quads) {
     hn::StoreInterleaved4(row(0), row(1), row(2), row(3), d,
                           reinterpret_cast<std::uint8_t*>(quads.to + first));
   };
-  if (quads.count >= lanes) {
-    for (; i < quads.count - lanes; i += lanes) make(i);
-    make(quads.count - lanes);  // some of them once more
-    return;
-  }
+  for (std::int64_t i = 0; i < quads.count - kStep; i += kStep) make(i);
+  make(quads.count - kStep);
+  return true;
+}
 #endif
-  for (; i < quads.count; ++i) MakeQuad(quads, i);
+
+void MakeQuads(const Quads& quads) {
+#if HWY_TARGET != HWY_SCALAR
+  if (MakeManyQuads<16>(quads)) return;
+#endif
+  for (std::int64_t i = 0; i < quads.count; ++i) MakeQuad(quads, i);
 }
 
 template <class Way>
