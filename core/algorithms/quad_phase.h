@@ -24,7 +24,7 @@ namespace convserve {
 
 // The largest magnitude of a product of two bytes, of which one was made signed or unsigned, with
 // its part of a filter's correction.
-inline constexpr std::int64_t kMostOfQuadProduct = std::int64_t{255} * 128 + 128 * 255;
+inline constexpr std::int64_t kMostOfQuadProduct = std::int64_t{255} * 128 * 2;
 
 class QuadPhase {
  public:
