@@ -242,10 +242,11 @@ std::string Refusal(const Problem& problem) {
   return "";
 }
 
-// The packed weights: each belongs to one phase.
+// The packed weights: each belongs to one phase. Those of quads are smaller, but rows of weights
+// that are put in order for them are memory, too.
 std::int64_t WorkspaceBytes(const Problem& problem) {
   const std::int64_t elements = problem.weight_bytes() / SizeOf(problem.weight_type());
-  const std::int64_t size = problem.arithmetic() == Arithmetic::kFloat64 ? 8 : 4;  // or of a quad
+  const std::int64_t size = problem.arithmetic() == Arithmetic::kFloat64 ? 8 : 4;
   return elements <= std::numeric_limits<std::int64_t>::max() / size
              ? elements * size
              : std::numeric_limits<std::int64_t>::max();

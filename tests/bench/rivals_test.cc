@@ -34,18 +34,22 @@ TEST(Rivals, AgreeWithFloat64) {
   }
 }
 
-TEST(Ours, KeepsThePromiseWithEveryAlgorithm) {
-  for (const Layer& layer : SmallLayers()) {
-    const auto workload = MakeWorkload(layer);
-    ASSERT_TRUE(workload.ok()) << workload.status();
-    const ExactSample exact(*workload);
-    for (const std::string_view algorithm : AlgorithmNames()) {
-      const auto ours = PrepareOurs(*workload, algorithm);
-      if (!ours.ok()) continue;
-      (*ours)->Run();
-      EXPECT_LE(exact.LargestError((*ours)->Output()), kErrorBound)
-          << algorithm << ", " << layer.name;
-    }
+void ExpectPromiseKept(const Layer& layer, const ElementTypes& types) {
+  const auto workload = MakeWorkload(layer, types);
+  ASSERT_TRUE(workload.ok()) << workload.status();
+  const ExactSample exact(*workload);
+  for (const std::string_view algorithm : AlgorithmNames()) {
+    const auto ours = PrepareOurs(*workload, algorithm);
+    if (!ours.ok()) continue;
+    (*ours)->Run();
+    EXPECT_LE(exact.LargestError((*ours)->Output()), kErrorBound)
+        << algorithm << ", " << layer.name << ", " << types.name;
+  }
+}
+
+TEST(Ours, KeepsThePromiseWithEveryAlgorithmAndType) {
+  for (const ElementTypes& types : kElementTypes) {
+    for (const Layer& layer : SmallLayers()) ExpectPromiseKept(layer, types);
   }
 }
 
