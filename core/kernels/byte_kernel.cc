@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "core/kernels/targets.h"
 
@@ -37,6 +38,27 @@ struct InHalves {
     V none = hn::Zero(d);  // on x86 every lane adds up its own pair
     sum = hn::ReorderWidenMulAccumulate(d, u_even, s_even, sum, none);
     return hn::ReorderWidenMulAccumulate(d, u_odd, s_odd, sum, none);
+  }
+};
+
+#elif HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+
+// A call: inlined into every block, the loops would take compilers minutes.
+struct InHalves {
+  static constexpr int kParts = 2;
+  template <class D, class V>
+  static HWY_NOINLINE V Add(D d, V u, V s, V sum) {
+    constexpr std::size_t kLanes = hn::MaxLanes(D());
+    std::uint8_t unsigned_bytes[4 * kLanes];
+    std::int8_t signed_bytes[4 * kLanes];
+    std::int32_t sums[kLanes];
+    std::memcpy(unsigned_bytes, &u, sizeof(unsigned_bytes));
+    std::memcpy(signed_bytes, &s, sizeof(signed_bytes));
+    std::memcpy(sums, &sum, sizeof(sums));
+    for (std::size_t i = 0; i < 4 * kLanes; ++i) {
+      sums[i / 4] += std::int32_t{unsigned_bytes[i]} * signed_bytes[i];
+    }
+    return hn::LoadU(d, sums);
   }
 };
 
