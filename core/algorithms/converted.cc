@@ -9,10 +9,9 @@
 #include <array>
 #include <cstdint>
 #include <limits>
-#include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"

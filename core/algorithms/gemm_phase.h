@@ -52,6 +52,15 @@ struct GemmBlock {
   std::int64_t depth = 0;
 };
 
+// Where the taps of channel 0 begin in a window.
+inline std::vector<std::int32_t> WindowTaps(const Window& window, std::int64_t taps) {
+  std::vector<std::int32_t> offsets;
+  for (std::int64_t tap = 0; tap < taps; ++tap) {
+    offsets.push_back(static_cast<std::int32_t>(window.Offset(0, tap)));
+  }
+  return offsets;
+}
+
 // The offsets of rows [first, first + depth) of the patch matrix in a window of channels from that
 // of the first row on.
 inline void SetWindowOffsets(const Window& window, const std::vector<std::int32_t>& tap_offsets,
@@ -87,9 +96,7 @@ class GemmPhase {
             MakeTiling(patches_, {.buffer = kGemmBuffer<T>, .sums_in_output = sums_in_output})) {
     if (tiling_.window) {
       window_.emplace(patches_, tiling_.extent);
-      for (std::int64_t tap = 0; tap < patches_.taps(); ++tap) {
-        tap_offsets_.push_back(static_cast<std::int32_t>(window_->Offset(0, tap)));
-      }
+      tap_offsets_ = WindowTaps(*window_, patches_.taps());
     }
     weights_in_place_ = sums_in_output && WeightsInOrder(run.problem, patches_, DataTypeOf<T>);
     if (!weights_in_place_) tap_weights_ = TapOffsets(patches_);

@@ -206,16 +206,21 @@ std::vector<std::int64_t> TapOffsets(const Patches& patches) {
   return offsets;
 }
 
+bool FiltersInOrder(const Patches& patches, const std::vector<std::int64_t>& tap_offsets) {
+  bool in_order = patches.geometry.weight.channel == patches.taps();
+  for (std::size_t tap = 0; tap < tap_offsets.size(); ++tap) {
+    in_order &= tap_offsets[tap] == static_cast<std::int64_t>(tap);
+  }
+  return in_order;
+}
+
 template <typename T>
 bool PackWeights(const Patches& patches, const std::vector<std::int64_t>& tap_offsets,
                  std::int64_t depth_block, const WeightPart& part, T* out) {
   const Geometry& g = patches.geometry;
   const std::int64_t taps = patches.taps();
   const std::int64_t depth = patches.depth();
-  bool in_order = g.weight.channel == taps;  // the weights of a filter lie as they are packed
-  for (std::int64_t tap = 0; tap < taps; ++tap) {
-    in_order &= tap_offsets[static_cast<std::size_t>(tap)] == tap;
-  }
+  const bool in_order = FiltersInOrder(patches, tap_offsets);
   bool finite = true;
   VisitDataType(patches.weight.data_type, [&](auto zero) {
     using In = decltype(zero);

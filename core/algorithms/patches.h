@@ -109,6 +109,9 @@ bool AllFinite(const T* elements, std::int64_t count) {
 // Where each tap of the phases stands among the taps of one filter and channel, in elements.
 std::vector<std::int64_t> TapOffsets(const Patches& patches);
 
+// Whether the weights of a filter lie in the tensor as they are packed, given its TapOffsets.
+bool FiltersInOrder(const Patches& patches, const std::vector<std::int64_t>& tap_offsets);
+
 // Weights of one group: some of its filters, and channels of each.
 struct WeightPart {
   std::int64_t group = 0;

@@ -70,9 +70,7 @@ QuadPhase::QuadPhase(const Run& run, const Geometry& g, const std::array<Phase, 
   }
   depth_ = quad_patches_.depth();
   window_.emplace(quad_patches_, tiling_.extent);
-  for (std::int64_t tap = 0; tap < bytes_.taps(); ++tap) {
-    tap_offsets_.push_back(static_cast<std::int32_t>(window_->Offset(0, tap)));
-  }
+  tap_offsets_ = WindowTaps(*window_, bytes_.taps());
 }
 
 GemmKernel<std::int32_t> QuadPhase::Kernel(const Problem& problem) {
@@ -103,10 +101,7 @@ void QuadPhase::Pack(const WeightPart& part) {
   const std::int64_t taps = bytes_.taps();
   const std::int64_t depth = bytes_.depth();
   if (depth == 0) return;
-  bool in_order = g_.weight.channel == taps;
-  for (std::int64_t tap = 0; tap < taps; ++tap) {
-    in_order &= tap_weights_[static_cast<std::size_t>(tap)] == tap;
-  }
+  const bool in_order = FiltersInOrder(bytes_, tap_weights_);
   const std::uint8_t* base =
       bytes_.weight.As<std::uint8_t>() + g_.weight.offset + part.group * g_.weight.group;
   const std::int64_t pitch = depth + 80;  // rows do not compete for the same places in the cache
