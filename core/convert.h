@@ -16,7 +16,9 @@ namespace convserve {
 // double or std::int64_t from integers.
 template <typename Wide, typename T>
 Wide Widen(T value) {
-  if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
+  if constexpr (std::is_same_v<T, Wide>) {
+    return value;
+  } else if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
     return static_cast<Wide>(ToFloat(value));
   } else {
     return static_cast<Wide>(value);

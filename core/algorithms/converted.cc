@@ -17,10 +17,12 @@
 #include "absl/status/status.h"
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/border.h"
+#include "core/algorithms/narrow_phase.h"
 #include "core/algorithms/patches.h"
 #include "core/algorithms/tasks.h"
 #include "core/data_type.h"
 #include "core/divide.h"
+#include "core/geometry.h"
 #include "core/kernels/convert_kernel.h"
 #include "fmt/format.h"
 
@@ -69,6 +71,22 @@ bool IsDepthwise(const Algorithm* algorithm) {
   return algorithm == &kDepthwise || algorithm == &kLanes;
 }
 
+// Whether gemm is faster by pairs of bfloat16 than the algorithm: not where that leaves out
+// padding.
+bool FasterByPairs(const Problem& problem, const Algorithm* algorithm) {
+  if (!ArePairs(problem) || (algorithm != &kPanels && algorithm != &kChannelsLast)) return false;
+  if (problem.operation() != Operation::kConv) return true;
+  const Geometry g(problem);
+  const Patches patches{g, problem.padding_mode(), FirstPhases(problem, g), {}, {}};
+  double part = 1;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const Phase& phase = patches.phases[axis];
+    part *= TapsToMultiply(patches, axis) /
+            (static_cast<double>(phase.outputs) * static_cast<double>(phase.taps));
+  }
+  return part > 0.75;
+}
+
 // What computes a problem of integers whose biases are too large to be added in float32.
 const Algorithm& kForLargeBias = kDirect;
 
@@ -88,6 +106,7 @@ std::string Refusal(const Problem& problem) {
     return kForLargeBias.refusal(problem);  // also of sums that a float does not hold
   }
   if (problem.arithmetic() == Arithmetic::kInteger) return "sums of integers";
+  if (FasterByPairs(problem, algorithm)) return "bfloat16 in pairs";
   if (copies > kMostBytes) return fmt::format("copies past {} MiB", kMostBytes >> 20);
   const std::int64_t elements = problem.input_bytes() / SizeOf(problem.input_type()) +
                                 problem.output_bytes() / SizeOf(problem.output_type());

@@ -12,7 +12,8 @@
 // instruction set, and loses less to rounding than one running sum.
 //
 // 8-bit integers are multiplied four at a time and added up in 32 bits
-// (core/algorithms/quad_phase.h), where a depth block always fits; in 64 where the total might not.
+// (core/algorithms/narrow_phase.h), where a depth block always fits; in 64 where the total might
+// not. bfloat16 numbers are multiplied two at a time.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -30,8 +31,8 @@
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/border.h"
 #include "core/algorithms/gemm_phase.h"
+#include "core/algorithms/narrow_phase.h"
 #include "core/algorithms/patches.h"
-#include "core/algorithms/quad_phase.h"
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/tiling.h"
 #include "core/algorithms/totals.h"
@@ -51,7 +52,7 @@ constexpr std::size_t kPhasesAtOnce = 64;
 // Filters or channels whose weights one task packs.
 constexpr std::int64_t kPackedAtOnce = 16;
 
-// Part is GemmPhase<T> or QuadPhase, Sum the type of totals.
+// Part is GemmPhase<T> or NarrowPhase, Sum the type of totals.
 template <class Part, typename Sum>
 class Gemm {
  public:
@@ -78,7 +79,8 @@ class Gemm {
   }
 
  private:
-  static constexpr bool kQuads = std::is_same_v<Part, QuadPhase>;
+  static constexpr bool kQuads = std::is_same_v<Part, NarrowPhase<ByteQuad>>;
+  static constexpr bool kNarrow = kQuads || std::is_same_v<Part, NarrowPhase<BFloat16Pair>>;
 
   // One phase, ready to be cut into tasks.
   struct PhaseRun {
@@ -129,8 +131,8 @@ class Gemm {
       phase.part.SetPacked(packed_ + packed);
       packed += phase.part.packed_size();
     }
-    // Parts of the tensor's outer dimension; quads are made of several channels.
-    const bool by_filters = kQuads || g_.weight.filter > g_.weight.channel;
+    // Parts of the tensor's outer dimension; narrow numbers are packed with those of all channels.
+    const bool by_filters = kNarrow || g_.weight.filter > g_.weight.channel;
     const std::int64_t size = by_filters ? g_.filters : g_.channels;
     const std::int64_t blocks = CeilDivide(size, kPackedAtOnce);
     ForEachTask(packed > 0 ? g_.groups * blocks : 0, run_.stop, [&](std::int64_t item) {
@@ -266,10 +268,11 @@ absl::Status Compute(const Run& run) {
     case Arithmetic::kFloat64:
       return Gemm<GemmPhase<double>, double>(run).Compute();
     case Arithmetic::kInteger:
-      return SumsFit(run) ? Gemm<QuadPhase, std::int32_t>(run).Compute()
-                          : Gemm<QuadPhase, std::int64_t>(run).Compute();
+      return SumsFit(run) ? Gemm<NarrowPhase<ByteQuad>, std::int32_t>(run).Compute()
+                          : Gemm<NarrowPhase<ByteQuad>, std::int64_t>(run).Compute();
     default:
-      return Gemm<GemmPhase<float>, float>(run).Compute();
+      return ArePairs(run.problem) ? Gemm<NarrowPhase<BFloat16Pair>, float>(run).Compute()
+                                   : Gemm<GemmPhase<float>, float>(run).Compute();
   }
 }
 

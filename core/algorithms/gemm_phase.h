@@ -36,6 +36,7 @@ struct GemmScratch {
   T* buffer = reinterpret_cast<T*>(ThreadScratch());
   T* rest = buffer + 2 * kGemmBuffer<T>;  // 3.5 MiB
   std::array<std::int32_t, kDepthBlock> offsets;
+  bool moderate = false;  // what the buffer holds, of pairs (core/kernels/pair_kernel.h)
 
   static GemmScratch& OfThread() {
     thread_local GemmScratch scratch;

@@ -180,6 +180,19 @@ void PackPatches(const Patches& patches, std::int64_t batch, std::int64_t group,
   });
 }
 
+double TapsToMultiply(const Patches& patches, std::size_t axis) {
+  const Phase& phase = patches.phases[axis];
+  const auto product = [](const Phase& part) {
+    return static_cast<double>(part.outputs) * static_cast<double>(part.taps);
+  };
+  if (phase.tap_step == 1 || patches.mode != PaddingMode::kZeros) return product(phase);
+  double taps = 0;
+  for (const Phase& stretch : SplitByTaps(phase, patches.geometry.axes[axis].input)) {
+    taps += product(stretch);
+  }
+  return taps;
+}
+
 bool WeightsInOrder(const Problem& problem, const Patches& patches, DataType type) {
   if (problem.operation() != Operation::kConv || problem.flip_kernel() ||
       problem.weight_layout() != WeightLayout::kChannelsFirst || problem.weight_type() != type) {
@@ -278,6 +291,8 @@ template void PackPatches<double>(const Patches&, std::int64_t, std::int64_t, co
                                   std::int64_t, double*);
 template void PackPatches<std::uint8_t>(const Patches&, std::int64_t, std::int64_t, const Block&,
                                         std::int64_t, std::uint8_t*);
+template void PackPatches<BFloat16>(const Patches&, std::int64_t, std::int64_t, const Block&,
+                                    std::int64_t, BFloat16*);
 template bool PackWeights<float>(const Patches&, const std::vector<std::int64_t>&, std::int64_t,
                                  const WeightPart&, float*);
 template bool PackWeights<double>(const Patches&, const std::vector<std::int64_t>&, std::int64_t,

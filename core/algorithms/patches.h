@@ -38,11 +38,12 @@ struct Patches {
   std::int64_t depth() const { return geometry.channels * taps(); }
 };
 
-// float kernels take everything but float64, double kernels only float64, and bytes are bytes.
+// float kernels take everything but float64, double kernels only float64, and narrow numbers stay
+// what they are.
 template <typename T, typename From>
-constexpr bool kTakes =
-    std::is_same_v<T, std::uint8_t> ? std::is_same_v<From, std::uint8_t>
-                                    : std::is_same_v<T, double> == std::is_same_v<From, double>;
+constexpr bool kTakes = std::is_same_v<T, std::uint8_t> || std::is_same_v<T, BFloat16>
+                            ? std::is_same_v<From, T>
+                            : std::is_same_v<T, double> == std::is_same_v<From, double>;
 
 // Phase 0 of every axis: the only ones of a Conv.
 inline std::array<Phase, 3> FirstPhases(const Problem& problem, const Geometry& g) {
@@ -72,6 +73,10 @@ void ForEachPhase(const Problem& problem, const Geometry& g, Body body) {
   }
 }
 
+// Outputs of an axis times the taps that each has to be multiplied by: of dilated ones, which lie
+// far apart, an algorithm may leave out those that meet zero padding.
+double TapsToMultiply(const Patches& patches, std::size_t axis);
+
 // A part of a matrix: rows or columns [first, first + count) and depth [first_depth, first_depth +
 // depth).
 struct Block {
@@ -81,8 +86,8 @@ struct Block {
   std::int64_t depth = 0;
 };
 
-// Columns of one batch element and group: [depth][pitch]. T is float, double or
-// std::uint8_t.
+// Columns of one batch element and group: [depth][pitch]. T is float, double,
+// std::uint8_t or BFloat16.
 template <typename T>
 void PackPatches(const Patches& patches, std::int64_t batch, std::int64_t group, const Block& block,
                  std::int64_t pitch, T* out);

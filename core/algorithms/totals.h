@@ -48,17 +48,9 @@ class Totals {
 
   // Where the columns of a tile go; to be handed to Add for every product of the tile.
   std::span<const GemmSegment> Segments(const TileColumns& columns) const {
+    if (in_output_) return OutputSegments(columns);
     std::vector<GemmSegment>& segments = Scratch::OfThread().segments;
-    segments.clear();
-    if (in_output_) {
-      columns.ForEachRun(
-          [&](std::int64_t first, std::int64_t length, const std::array<std::int64_t, 3>& q) {
-            segments.push_back({first, length, OutputOffset(g_, columns.phases, q)});
-          });
-      if (Step(columns) == 1) Join(segments);
-    } else {
-      segments.push_back({0, columns.count, 0});
-    }
+    segments.assign({{0, columns.count, 0}});
     return segments;
   }
 
@@ -142,15 +134,23 @@ class Totals {
   template <typename Out>
   void StoreAs(const GemmTask& task, const TileColumns& columns, const Sum* bias) const {
     const Sum* sums = Scratch::OfThread().Sums();
+    const std::span<const GemmSegment> segments = OutputSegments(columns);
     const std::int64_t step = Step(columns);
-    columns.ForEachRun(
-        [&](std::int64_t j, std::int64_t length, const std::array<std::int64_t, 3>& q) {
-          Out* to = OutputOf<Out>(task) + OutputOffset(g_, columns.phases, q);
-          for (std::int64_t i = 0; i < task.rows; ++i, to += g_.output.channel) {
-            const Sum added = bias != nullptr ? bias[i] : Sum{0};
-            RoundRow(sums + i * columns.count + j, added, length, step, to);
-          }
-        });
+    thread_local std::vector<Out> rounded;
+    rounded.resize(static_cast<std::size_t>(step == 1 ? 0 : columns.count));
+    Out* to = OutputOf<Out>(task);
+    for (std::int64_t i = 0; i < task.rows; ++i, to += g_.output.channel, sums += columns.count) {
+      const Sum added = bias != nullptr ? bias[i] : Sum{0};
+      if (step != 1) RoundRow(sums, added, columns.count, rounded.data());
+      for (const auto& [first, count, offset] : segments) {
+        if (step == 1) {
+          RoundRow(sums + first, added, count, to + offset);
+        } else {
+          const Out* from = rounded.data() + first;
+          for (std::int64_t j = 0; j < count; ++j) to[offset + j * step] = from[j];
+        }
+      }
+    }
   }
 
   template <typename Out>
@@ -176,6 +176,18 @@ class Totals {
   // Elements between outputs that are neighbours in a phase.
   std::int64_t Step(const TileColumns& columns) const {
     return columns.phases[2].output_step * g_.output.spatial[2];
+  }
+
+  // Where the columns of a tile go in the output.
+  std::span<const GemmSegment> OutputSegments(const TileColumns& columns) const {
+    std::vector<GemmSegment>& segments = Scratch::OfThread().segments;
+    segments.clear();
+    columns.ForEachRun(
+        [&](std::int64_t first, std::int64_t length, const std::array<std::int64_t, 3>& q) {
+          segments.push_back({first, length, OutputOffset(g_, columns.phases, q)});
+        });
+    if (Step(columns) == 1) Join(segments);
+    return segments;
   }
 
   // Runs that meet in the output as they do in the columns are one.

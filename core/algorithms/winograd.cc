@@ -277,21 +277,6 @@ class Winograd {
   void (*const multiply_)(const PanelProduct&) = PanelKernels().multiply;
 };
 
-// Outputs of an axis times the taps that each has to be multiplied by: of dilated ones, which lie
-// far apart, other algorithms leave out those that meet zero padding.
-double TapsToMultiply(const Patches& patches, std::size_t axis) {
-  const Phase& phase = patches.phases[axis];
-  const auto product = [](const Phase& part) {
-    return static_cast<double>(part.outputs) * static_cast<double>(part.taps);
-  };
-  if (phase.tap_step == 1 || patches.mode != PaddingMode::kZeros) return product(phase);
-  double taps = 0;
-  for (const Phase& stretch : SplitByTaps(phase, patches.geometry.axes[axis].input)) {
-    taps += product(stretch);
-  }
-  return taps;
-}
-
 std::string Refusal(const Problem& problem) {
   const Geometry g(problem);
   if (problem.operation() != Operation::kConv) return "a transposed convolution";

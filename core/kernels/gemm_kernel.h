@@ -38,6 +38,7 @@ struct GemmTile {
   bool accumulate = false;
   const T* bias = nullptr;   // [rows], or null
   bool past_caches = false;  // has whole lines of C written past the caches
+  bool moderate = false;     // of pairs (core/kernels/pair_kernel.h): all of their numbers are
 };
 
 // Columns that a vector may reach past the last one.

@@ -1,0 +1,342 @@
+#include "core/algorithms/narrow_phase.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <type_traits>
+
+#include "core/algorithms/border.h"
+#include "core/divide.h"
+#include "core/kernels/byte_kernel.h"
+#include "core/kernels/pair_kernel.h"
+
+namespace convserve {
+namespace {
+
+constexpr std::int32_t kFlipAll = static_cast<std::int32_t>(0x80808080U);
+
+// Elements of channels that are a quarter padding at most are worth a window.
+bool ChannelsFill(std::int64_t channels, std::int64_t count) {
+  return RoundUp(channels, count) * 3 <= channels * 4;
+}
+
+TensorView As(DataType type, TensorView tensor) {
+  tensor.data_type = type;
+  return tensor;
+}
+
+// Of numbers side by side, where an instruction wants to know.
+bool AreModerate(const BFloat16* numbers, std::int64_t count) {
+  const PairTable& kernels = PairKernels();
+  return kernels.in_one && kernels.magnitudes(numbers, count).moderate;
+}
+
+// The same of what a window's copy of a channel reads.
+bool AreModerate(const BFloat16* channel, const WindowCopy::Reach& reach) {
+  return AreModerate(channel + reach.first, reach.last - reach.first);
+}
+
+}  // namespace
+
+bool ArePairs(const Problem& problem) {
+  return problem.input_type() == DataType::kBFloat16 &&
+         problem.weight_type() == DataType::kBFloat16 &&
+         ChannelsFill(Geometry(problem).channels, BFloat16Pair::kCount);
+}
+
+template <class Narrow>
+bool NarrowPhase<Narrow>::HasElements(const Geometry& g) {
+  return g.input.channel == 1 && g.channels % kCount == 0;
+}
+
+template <class Narrow>
+Geometry NarrowPhase<Narrow>::InElements(Geometry g) {
+  if (HasElements(g)) {
+    for (std::int64_t* stride : {&g.input.batch, &g.input.group, &g.input.spatial[0],
+                                 &g.input.spatial[1], &g.input.spatial[2]}) {
+      *stride /= kCount;
+    }
+  } else {
+    g.input.channel *= kCount;
+  }
+  g.channels = CeilDivide(g.channels, kCount);
+  return g;
+}
+
+template <class Narrow>
+NarrowPhase<Narrow>::NarrowPhase(const Run& run, const Geometry& g,
+                                 const std::array<Phase, 3>& axes, bool sums_in_output)
+    : g_(g),
+      elements_(InElements(g)),
+      numbers_{g, run.problem.padding_mode(), axes, As(Narrow::kType, run.operands.input),
+               As(Narrow::kType, run.operands.weight)},
+      element_patches_{elements_, numbers_.mode, axes, numbers_.input, numbers_.weight},
+      signed_input_(run.problem.input_type() == DataType::kInt8),
+      signed_weight_(run.problem.weight_type() == DataType::kInt8),
+      tiling_(MakeTiling(element_patches_, {.buffer = kGemmBuffer<Element>,
+                                            .sums_in_output = sums_in_output,
+                                            .windows = ChannelsFill(g.channels, kCount),
+                                            .products_per_copy = Narrow::kProductsPerCopy})),
+      tap_weights_(TapOffsets(numbers_)),
+      corrections_(static_cast<std::size_t>(kBytes ? g.groups * g.filters : 0)) {
+  if (!tiling_.window) {
+    depth_ = CeilDivide(numbers_.depth(), kCount);
+    return;
+  }
+  depth_ = element_patches_.depth();
+  window_.emplace(element_patches_, tiling_.extent);
+  tap_offsets_ = WindowTaps(*window_, numbers_.taps());
+}
+
+template <class Narrow>
+GemmKernel<typename Narrow::Element> NarrowPhase<Narrow>::Kernel(const Problem& problem) {
+  if constexpr (kBytes) {
+    const ByteTable& kernels = ByteKernels();
+    return problem.weight_type() == DataType::kInt8 ? kernels.signed_rows : kernels.unsigned_rows;
+  } else {
+    return PairKernels().gemm;
+  }
+}
+
+template <class Narrow>
+void NarrowPhase<Narrow>::Make(const Number* from, std::int64_t pitch, std::int64_t count,
+                               std::uint8_t flip, Element* to) {
+  if constexpr (kBytes) {
+    ByteKernels().quads({from, pitch, count, flip, to});
+  } else {
+    PairKernels().pairs({from, pitch, count, to});
+  }
+}
+
+// The weights of a filter, which lie in the tensor in the order of the patch matrix, as elements.
+template <class Narrow>
+void NarrowPhase<Narrow>::PackFilter(const Number* weights, Element* row) const {
+  const std::int64_t taps = numbers_.taps();
+  const std::int64_t depth = numbers_.depth();
+  if (!ChannelsApart()) {
+    row[depth_ - 1] = 0;
+    std::memcpy(row, weights, static_cast<std::size_t>(depth) * sizeof(Number));
+    return;
+  }
+  const std::int64_t whole = g_.channels / kCount;
+  for (std::int64_t i = 0; i < whole; ++i) {
+    Make(weights + i * kCount * taps, taps, taps, 0, row + i * taps);
+  }
+  if (whole == elements_.channels) return;
+  std::vector<Number> last(static_cast<std::size_t>(kCount * taps));
+  std::copy(weights + whole * kCount * taps, weights + depth, last.begin());
+  Make(last.data(), taps, taps, 0, row + whole * taps);
+}
+
+// The same of a filter that was gathered.
+template <class Narrow>
+void NarrowPhase<Narrow>::PackGathered(const Number* weights, Element* row) const {
+  if (ChannelsApart()) {
+    Make(weights, depth_, depth_, 0, row);
+  } else {
+    std::memcpy(row, weights, static_cast<std::size_t>(depth_) * sizeof(Element));
+  }
+}
+
+// The weights of some filters, which lie anywhere in the tensor, in the order of the patch matrix;
+// where channels are apart, those of the same place in their elements side by side.
+template <class Narrow>
+std::vector<typename Narrow::Number> NarrowPhase<Narrow>::GatherFilters(
+    const WeightPart& part, const Number* weights) const {
+  const std::int64_t taps = numbers_.taps();
+  std::vector<Number> gathered(static_cast<std::size_t>(part.filters * gathered_pitch()));
+  // Channel by channel, as most such tensors have the filters of one close together.
+  const auto gather = [&, pitch = gathered_pitch()](auto taps_of_phase) {
+    for (std::int64_t c = 0; c < g_.channels; ++c) {
+      const Number* from = weights + c * g_.weight.channel;
+      const std::int64_t place = ChannelsApart() ? c % kCount * elements_.channels + c / kCount : c;
+      Number* to = gathered.data() + place * taps_of_phase;
+      for (std::int64_t i = 0; i < part.filters; ++i, from += g_.weight.filter, to += pitch) {
+        for (std::int64_t t = 0; t < taps_of_phase; ++t) {
+          to[t] = from[tap_weights_[static_cast<std::size_t>(t)]];
+        }
+      }
+    }
+  };
+  switch (taps) {
+    case 1:
+      gather(std::integral_constant<std::int64_t, 1>());
+      break;
+    case 2:
+      gather(std::integral_constant<std::int64_t, 2>());
+      break;
+    case 4:
+      gather(std::integral_constant<std::int64_t, 4>());
+      break;
+    default:
+      gather(taps);
+  }
+  return gathered;
+}
+
+// Takes down what is to be known of the weights of a filter, counted over all groups.
+template <class Narrow>
+void NarrowPhase<Narrow>::LookAtFilter(std::int64_t filter, const Element* row) {
+  const auto* const weights = reinterpret_cast<const Number*>(row);
+  const std::int64_t count = depth_ * kCount;
+  if constexpr (kBytes) {
+    if (signed_input_ != signed_weight_) return;
+    std::int64_t sum = 0;
+    for (std::int64_t k = 0; k < count; ++k) {
+      sum += signed_weight_ ? static_cast<std::int8_t>(weights[k]) : weights[k];
+    }
+    corrections_[static_cast<std::size_t>(filter)] = signed_weight_ ? -128 * sum : 128 * sum;
+  } else {
+    const Magnitudes magnitudes = PairKernels().magnitudes(weights, count);
+    if (!magnitudes.finite) finite_ = false;
+    if (!magnitudes.moderate) moderate_ = false;
+  }
+}
+
+template <class Narrow>
+void NarrowPhase<Narrow>::Pack(const WeightPart& part) {
+  if (depth_ == 0) return;
+  const Number* weights = numbers_.weight.template As<Number>() + g_.weight.offset +
+                          part.group * g_.weight.group + part.first_filter * g_.weight.filter;
+  const bool in_order = FiltersInOrder(numbers_, tap_weights_);
+  std::vector<Number> gathered;
+  if (!in_order) gathered = GatherFilters(part, weights);
+  std::vector<Element> row(static_cast<std::size_t>(depth_));
+  for (std::int64_t i = 0; i < part.filters; ++i) {
+    const std::int64_t filter = part.first_filter + i;
+    if (in_order) {
+      PackFilter(weights + i * g_.weight.filter, row.data());
+    } else {
+      PackGathered(gathered.data() + i * gathered_pitch(), row.data());
+    }
+    for (std::int64_t k = 0; k < depth_; k += kDepthBlock) {
+      const std::int64_t block_depth = std::min(kDepthBlock, depth_ - k);
+      std::copy_n(row.begin() + k, block_depth,
+                  packed_ + g_.filters * (part.group * depth_ + k) + filter * block_depth);
+    }
+    LookAtFilter(part.group * g_.filters + filter, row.data());
+  }
+}
+
+template <class Narrow>
+void NarrowPhase<Narrow>::Copy(const GemmBlock& block, GemmScratch<Element>& scratch) const {
+  if (window_) {
+    CopyWindow(block, scratch);
+  } else {
+    CopyPatches(block, scratch);
+  }
+}
+
+template <class Narrow>
+void NarrowPhase<Narrow>::CopyPatches(const GemmBlock& block, GemmScratch<Element>& scratch) const {
+  const std::int64_t count = block.columns.count;
+  const std::int64_t pitch = OddLines(count);
+  auto* const rows = reinterpret_cast<Number*>(scratch.rest);
+  const std::int64_t first = block.first_depth * kCount;
+  const std::int64_t depth = std::min(block.depth * kCount, numbers_.depth() - first);
+  PackPatches(numbers_, block.task.batch, block.task.group,
+              {block.columns.first, count, first, depth}, pitch, rows);
+  if constexpr (!kBytes) {
+    // No weight of zero makes up for what is not finite.
+    for (std::int64_t k = depth; k < block.depth * kCount; ++k) {
+      std::fill_n(rows + k * pitch, count, Number{});
+    }
+    scratch.moderate = true;
+    for (std::int64_t k = 0; k < depth && scratch.moderate; ++k) {
+      scratch.moderate = AreModerate(rows + k * pitch, count);
+    }
+  }
+  for (std::int64_t k = 0; k < block.depth; ++k) {
+    Make(rows + k * kCount * pitch, pitch, count, flip(), scratch.buffer + k * pitch);
+  }
+  SetPatchOffsets(pitch, block.depth, scratch.offsets.data());
+}
+
+template <class Narrow>
+void NarrowPhase<Narrow>::CopyWindow(const GemmBlock& block, GemmScratch<Element>& scratch) const {
+  const std::int64_t taps = numbers_.taps();
+  const std::int64_t first = block.first_depth / taps;
+  const std::int64_t last = (block.first_depth + block.depth - 1) / taps + 1;
+  const WindowCopy copies = window_->Copies(block.columns.origin, block.extent);
+  if (HasElements(g_)) {
+    CopyElements(copies, block, first, last, scratch);
+  } else {
+    MakeElements(copies, block.task, first * kCount, std::min(last * kCount, g_.channels), scratch);
+  }
+  SetWindowOffsets(*window_, tap_offsets_, block.first_depth, block.depth, scratch.offsets.data());
+}
+
+// Channels [first, last) of elements.
+template <class Narrow>
+void NarrowPhase<Narrow>::CopyElements(const WindowCopy& copies, const GemmBlock& block,
+                                       std::int64_t first, std::int64_t last,
+                                       GemmScratch<Element>& scratch) const {
+  const std::int64_t size = window_->channel_size();
+  const auto* input = numbers_.input.template As<Numbers>() +
+                      block.task.batch * elements_.input.batch +
+                      block.task.group * elements_.input.group;
+  auto* const elements = reinterpret_cast<Numbers*>(scratch.buffer);
+  for (std::int64_t c = 0; c < last - first; ++c) {
+    copies.FillPadding(elements + c * size);
+    copies.CopyChannel(input + first + c, elements + c * size);
+  }
+  if constexpr (!kBytes) {
+    // All channels are side by side.
+    const auto [from, to] = copies.Reads();
+    if (block.first_depth == 0) {
+      scratch.moderate = AreModerate(reinterpret_cast<const Number*>(input),
+                                     {from * kCount, (to - 1) * kCount + g_.channels});
+    }
+  } else if (flip() != 0) {
+    const std::int64_t count = (last - first) * size + window_->overhang();
+    for (std::int64_t i = 0; i < count; ++i) scratch.buffer[i] ^= kFlipAll;
+  }
+}
+
+// Of channels [first, last).
+template <class Narrow>
+void NarrowPhase<Narrow>::MakeElements(const WindowCopy& copies, const GemmTask& task,
+                                       std::int64_t first, std::int64_t last,
+                                       GemmScratch<Element>& scratch) const {
+  const std::int64_t size = window_->channel_size();
+  const std::int64_t count = size + window_->overhang();
+  const Number* input = numbers_.input.template As<Number>() + task.batch * g_.input.batch +
+                        task.group * g_.input.group + first * g_.input.channel;
+  auto* const planes = reinterpret_cast<Number*>(scratch.rest);
+  Element* out = scratch.buffer;
+  // The planes of all elements have their padding at the same places.
+  for (std::int64_t i = 0; i < kCount; ++i) copies.FillPadding(planes + i * size);
+  scratch.moderate = true;
+  // Rows of different channels are too far apart for the processor to foresee them.
+  for (std::int64_t c = first; c < last; c += kCount, out += size) {
+    const std::int64_t channels = std::min(kCount, last - c);
+    for (std::int64_t i = 0; i < channels; ++i, input += g_.input.channel) {
+      if (c + i + kCount < last) copies.Prefetch(input + kCount * g_.input.channel);
+      copies.CopyChannel(input, planes + i * size);
+      if constexpr (!kBytes) {
+        scratch.moderate = scratch.moderate && AreModerate(input, copies.Reads());
+      }
+    }
+    if constexpr (!kBytes) {
+      // No weight of zero makes up for what is not finite.
+      if (channels < kCount) std::fill_n(planes + channels * size, count, Number{});
+    }
+    Make(planes, size, count, flip(), out);
+  }
+}
+
+template <class Narrow>
+void NarrowPhase<Narrow>::SetWeights(const GemmBlock& block, std::int64_t row,
+                                     GemmTile<Element>& tile,
+                                     const GemmScratch<Element>& scratch) const {
+  tile.a = packed_ + g_.filters * (block.task.group * depth_ + block.first_depth) +
+           (block.task.first_row + row) * block.depth;
+  tile.a_stride = block.depth;
+  tile.moderate = moderate_ && scratch.moderate;
+}
+
+template class NarrowPhase<ByteQuad>;
+template class NarrowPhase<BFloat16Pair>;
+
+}  // namespace convserve

@@ -1,0 +1,142 @@
+// One phase of a convolution of narrow numbers as blocked matrix products, as
+// core/algorithms/gemm_phase.h is for floats: several numbers of 8 or 16 bits are one element of 32
+// that the kernel multiplies at once (core/kernels/byte_kernel.h, core/kernels/pair_kernel.h).
+//
+// With a window, an element is so many channels of one position, so that a tap stays an offset;
+// with packed patches, and for few channels, it is so many rows of the patch matrix that follow
+// each other. What is missing of the last element is zero.
+#ifndef CONVSERVE_CORE_ALGORITHMS_NARROW_PHASE_H_
+#define CONVSERVE_CORE_ALGORITHMS_NARROW_PHASE_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/algorithms/algorithm.h"
+#include "core/algorithms/gemm_phase.h"
+#include "core/algorithms/patches.h"
+#include "core/algorithms/tiling.h"
+#include "core/algorithms/window.h"
+#include "core/data_type.h"
+#include "core/geometry.h"
+#include "core/kernels/gemm_kernel.h"
+
+namespace convserve {
+
+// The largest magnitude of a product of two bytes, of which one was made signed or unsigned, with
+// its part of a filter's correction.
+inline constexpr std::int64_t kMostOfQuadProduct = std::int64_t{255} * 128 * 2;
+
+// Four 8-bit integers, of either kind.
+struct ByteQuad {
+  using Number = std::uint8_t;
+  using Element = std::int32_t;
+  static constexpr std::int64_t kCount = 4;
+  static constexpr DataType kType = DataType::kUInt8;
+  static constexpr std::int64_t kProductsPerCopy = 40;  // as in TileLimits
+};
+
+// Two bfloat16.
+struct BFloat16Pair {
+  using Number = BFloat16;
+  using Element = float;
+  static constexpr std::int64_t kCount = 2;
+  static constexpr DataType kType = DataType::kBFloat16;
+  static constexpr std::int64_t kProductsPerCopy = 32;
+};
+
+// Whether numbers are bfloat16 and worth being multiplied in pairs.
+bool ArePairs(const Problem& problem);
+
+// Narrow is ByteQuad or BFloat16Pair.
+template <class Narrow>
+class NarrowPhase {
+ public:
+  using Number = typename Narrow::Number;
+  using Element = typename Narrow::Element;
+
+  NarrowPhase(const Run& run, const Geometry& g, const std::array<Phase, 3>& axes,
+              bool sums_in_output);
+
+  static GemmKernel<Element> Kernel(const Problem& problem);
+
+  const Patches& patches() const { return numbers_; }
+  const Tiling& tiling() const { return tiling_; }
+  const std::optional<Window>& window() const { return window_; }
+  // In elements, as all depths of blocks.
+  std::int64_t depth() const { return depth_; }
+  bool weights_in_place() const { return false; }
+  // Whether all weights that were packed are finite.
+  bool finite() const { return finite_; }
+  // What is to be added to the sums of every filter, once weights are packed: of bytes.
+  const std::vector<std::int64_t>& corrections() const { return corrections_; }
+
+  std::int64_t packed_size() const { return g_.groups * g_.filters * depth_; }
+  void SetPacked(Element* packed) { packed_ = packed; }
+  // A part that has all channels.
+  void Pack(const WeightPart& part);
+
+  void Copy(const GemmBlock& block, GemmScratch<Element>& scratch) const;
+  void SetWeights(const GemmBlock& block, std::int64_t row, GemmTile<Element>& tile,
+                  const GemmScratch<Element>& scratch) const;
+
+ private:
+  static constexpr bool kBytes = Narrow::kCount == 4;
+  static constexpr std::int64_t kCount = Narrow::kCount;
+
+  // The numbers of an element as a tensor holds them, wherever they are.
+  struct Numbers {
+    std::array<Number, Narrow::kCount> numbers;
+  };
+
+  // Whether the tensor is made of whole elements of channels.
+  static bool HasElements(const Geometry& g);
+  // With the channels of an element in one; strides count elements where the tensor is made of
+  // them, else numbers.
+  static Geometry InElements(Geometry g);
+
+  // What makes one operand of bytes signed and the other unsigned.
+  std::uint8_t flip() const { return kBytes && signed_input_ == signed_weight_ ? 0x80 : 0; }
+  // Columns of elements: to[i] is made of from[n*pitch + i], with such bits flipped, for n < kCount
+  // and i < count.
+  static void Make(const Number* from, std::int64_t pitch, std::int64_t count, std::uint8_t flip,
+                   Element* to);
+  void CopyPatches(const GemmBlock& block, GemmScratch<Element>& scratch) const;
+  void CopyWindow(const GemmBlock& block, GemmScratch<Element>& scratch) const;
+  void CopyElements(const WindowCopy& copies, const GemmBlock& block, std::int64_t first,
+                    std::int64_t last, GemmScratch<Element>& scratch) const;
+  void MakeElements(const WindowCopy& copies, const GemmTask& task, std::int64_t first,
+                    std::int64_t last, GemmScratch<Element>& scratch) const;
+  // Whether an element's numbers are channels that do not follow each other in the patch matrix.
+  bool ChannelsApart() const { return window_ && numbers_.taps() > 1; }
+  void PackFilter(const Number* weights, Element* row) const;
+  // From one gathered filter to the next: they do not compete for the same places in the cache.
+  std::int64_t gathered_pitch() const { return depth_ * kCount + 80; }
+  std::vector<Number> GatherFilters(const WeightPart& part, const Number* weights) const;
+  void PackGathered(const Number* weights, Element* row) const;
+  void LookAtFilter(std::int64_t filter, const Element* row);
+
+  const Geometry& g_;
+  const Geometry elements_;        // with the channels of an element in one
+  const Patches numbers_;          // bytes are unsigned, whatever they are
+  const Patches element_patches_;  // for tiles and windows
+  const bool signed_input_, signed_weight_;
+  Tiling tiling_;
+  std::optional<Window> window_;
+  std::int64_t depth_ = 0;
+  std::vector<std::int32_t> tap_offsets_;  // with a window: of channel 0
+  std::vector<std::int64_t> tap_weights_;  // where the taps stand in the tensor
+  Element* packed_ = nullptr;
+  std::vector<std::int64_t> corrections_;
+  std::atomic<bool> finite_ = true;
+  std::atomic<bool> moderate_ = true;  // the weights, where it matters
+};
+
+extern template class NarrowPhase<ByteQuad>;
+extern template class NarrowPhase<BFloat16Pair>;
+
+}  // namespace convserve
+
+#endif  // CONVSERVE_CORE_ALGORITHMS_NARROW_PHASE_H_
