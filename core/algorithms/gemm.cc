@@ -196,13 +196,16 @@ class Gemm {
     const std::int64_t depth = phase.part.depth();
     const Sum* bias = kQuads ? phase.bias.data() + task.group * g_.filters + task.first_row
                              : totals_.BiasToAdd(task.group, task.first_row);
+    // With one depth block, totals are done as they are added up.
+    const bool at_once = depth <= kDepthBlock;
     GemmBlock block{task, extent, columns};
     const std::span<const GemmSegment> segments = totals_.Segments(columns);
     do {
       block.depth = std::min(kDepthBlock, depth - block.first_depth);
       phase.part.Copy(block, scratch);
-      const std::int64_t rows = std::clamp(kProductsAtOnce / (block.depth * columns.count + 1),
-                                           kRowsInCache / 8, kRowsInCache);
+      std::int64_t rows = std::clamp(kProductsAtOnce / (block.depth * columns.count + 1),
+                                     kRowsInCache / 8, kRowsInCache);
+      if (at_once) rows = totals_.RowsKept(rows, columns);
       for (std::int64_t i = 0; i < task.rows; i += rows) {
         if (stopped()) return;
         GemmTile<T> tile;
@@ -213,11 +216,19 @@ class Gemm {
         tile.offsets = scratch.offsets.data();
         tile.segments = segments;
         tile.accumulate = block.first_depth > 0;
-        totals_.Add(tile, task, i, columns, block.first_depth + block.depth == depth, bias);
+        const bool last = block.first_depth + block.depth == depth;
+        if (at_once) {
+          const GemmTask part{task.batch, task.group, task.first_row + i, tile.rows};
+          const Sum* added = bias == nullptr ? nullptr : bias + i;
+          totals_.Add(tile, part, 0, columns, last, added);
+          totals_.Store(part, columns, added);
+        } else {
+          totals_.Add(tile, task, i, columns, last, bias);
+        }
       }
       block.first_depth += block.depth;
     } while (block.first_depth < depth);
-    totals_.Store(task, columns, bias);
+    if (!at_once) totals_.Store(task, columns, bias);
   }
 
   const Run& run_;

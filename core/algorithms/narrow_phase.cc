@@ -40,9 +40,12 @@ bool AreModerate(const BFloat16* channel, const WindowCopy::Reach& reach) {
 }  // namespace
 
 bool ArePairs(const Problem& problem) {
+  // So many filters are worth patches of few channels.
+  constexpr std::int64_t kManyFilters = 64;
+  const Geometry g(problem);
   return problem.input_type() == DataType::kBFloat16 &&
          problem.weight_type() == DataType::kBFloat16 &&
-         ChannelsFill(Geometry(problem).channels, BFloat16Pair::kCount);
+         (ChannelsFill(g.channels, BFloat16Pair::kCount) || g.filters >= kManyFilters);
 }
 
 template <class Narrow>
@@ -277,10 +280,8 @@ void NarrowPhase<Narrow>::CopyElements(const WindowCopy& copies, const GemmBlock
                       block.task.batch * elements_.input.batch +
                       block.task.group * elements_.input.group;
   auto* const elements = reinterpret_cast<Numbers*>(scratch.buffer);
-  for (std::int64_t c = 0; c < last - first; ++c) {
-    copies.FillPadding(elements + c * size);
-    copies.CopyChannel(input + first + c, elements + c * size);
-  }
+  for (std::int64_t c = 0; c < last - first; ++c) copies.FillPadding(elements + c * size);
+  copies.CopyChannelsTogether(input + first, last - first, elements, size);
   if constexpr (!kBytes) {
     // All channels are side by side.
     const auto [from, to] = copies.Reads();
@@ -308,15 +309,24 @@ void NarrowPhase<Narrow>::MakeElements(const WindowCopy& copies, const GemmTask&
   // The planes of all elements have their padding at the same places.
   for (std::int64_t i = 0; i < kCount; ++i) copies.FillPadding(planes + i * size);
   scratch.moderate = true;
+  const std::optional<WindowCopy::Stretch> stretch = copies.OneStretch();
+  const WindowCopy::Reach reads = copies.Reads();
   // Rows of different channels are too far apart for the processor to foresee them.
+  constexpr std::int64_t kAhead = 4;
   for (std::int64_t c = first; c < last; c += kCount, out += size) {
     const std::int64_t channels = std::min(kCount, last - c);
+    const bool in_place = stretch && channels == kCount;
+    const Number* from = input;
     for (std::int64_t i = 0; i < channels; ++i, input += g_.input.channel) {
-      if (c + i + kCount < last) copies.Prefetch(input + kCount * g_.input.channel);
-      copies.CopyChannel(input, planes + i * size);
+      if (c + i + kAhead < last) copies.Prefetch(input + kAhead * g_.input.channel);
+      if (!in_place) copies.CopyChannel(input, planes + i * size);
       if constexpr (!kBytes) {
-        scratch.moderate = scratch.moderate && AreModerate(input, copies.Reads());
+        scratch.moderate = scratch.moderate && AreModerate(input, reads);
       }
+    }
+    if (in_place) {
+      Make(from + stretch->from, g_.input.channel, stretch->count, flip(), out + stretch->to);
+      continue;
     }
     if constexpr (!kBytes) {
       // No weight of zero makes up for what is not finite.

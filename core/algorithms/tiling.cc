@@ -107,7 +107,9 @@ Tiling MakeTiling(const Patches& patches, const TileLimits& limits) {
   const std::int64_t tasks = g.batch * g.groups * tiling.tiles();
   std::int64_t rows = CeilDivide(g.filters, CeilDivide(kWantedTasks, tasks));
   rows = std::max({rows, LeastRows(patches, limits, tiling), kRowStep});
-  if (!limits.sums_in_output) rows = std::min(rows, kSumsSize / tiling.columns);
+  if (!limits.sums_in_output && patches.depth() > kDepthBlock) {
+    rows = std::min(rows, kSumsSize / tiling.columns);
+  }
   tiling.rows = std::max<std::int64_t>(rows / kRowStep, 1) * kRowStep;
   tiling.row_blocks = CeilDivide(g.filters, tiling.rows);
   return tiling;

@@ -12,12 +12,13 @@
 
 namespace convserve {
 
-// Sums of one task that cannot be formed in the output.
+// Sums that are kept at a time where they cannot be formed in the output: those of a task, or,
+// where one depth block is all, of some of its filters.
 inline constexpr std::int64_t kSumsSize = std::int64_t{64} * 1024;
 
 struct TileLimits {
   std::int64_t buffer = 0;     // elements of the buffer for a window or packed patches
-  bool sums_in_output = true;  // else a task has kSumsSize sums at most
+  bool sums_in_output = true;  // else kSumsSize sums at most are kept at a time
   bool windows = true;         // else patches are packed
   // Multiply-adds in the time that one element is copied, about: a task has enough for its copies.
   std::int64_t products_per_copy = 16;

@@ -20,6 +20,7 @@
 #include "core/geometry.h"
 #include "core/kernels/convert_kernel.h"
 #include "core/kernels/gemm_kernel.h"
+#include "core/kernels/packing_kernel.h"
 #include "tbb/parallel_for.h"
 
 namespace convserve {
@@ -49,9 +50,17 @@ class Totals {
   // Where the columns of a tile go; to be handed to Add for every product of the tile.
   std::span<const GemmSegment> Segments(const TileColumns& columns) const {
     if (in_output_) return OutputSegments(columns);
-    std::vector<GemmSegment>& segments = Scratch::OfThread().segments;
-    segments.assign({{0, columns.count, 0}});
-    return segments;
+    GemmSegment& all = Scratch::OfThread().all;
+    all = {0, columns.count, 0};
+    return {&all, 1};
+  }
+
+  // Filters, `most` at most, of which sums of the columns can be kept at a time.
+  std::int64_t RowsKept(std::int64_t most, const TileColumns& columns) const {
+    constexpr std::int64_t kStep = 12;  // few blocks of the kernel are not full
+    if (in_output_) return most;
+    const std::int64_t rows = kSumsSize / columns.count;
+    return std::min(most, rows > kStep ? rows / kStep * kStep : rows);
   }
 
   // Runs the kernel on `tile`, whose rows begin at row `row` of the task, and adds the product to
@@ -109,7 +118,8 @@ class Totals {
   struct Scratch {
     std::vector<Sum> sums;
     std::vector<T> product;
-    std::vector<GemmSegment> segments;
+    std::vector<GemmSegment> segments;  // in the output
+    GemmSegment all;                    // in the sums
 
     static Scratch& OfThread() {
       thread_local Scratch scratch;
@@ -136,6 +146,9 @@ class Totals {
     const Sum* sums = Scratch::OfThread().Sums();
     const std::span<const GemmSegment> segments = OutputSegments(columns);
     const std::int64_t step = Step(columns);
+    if (step != 1 && g_.output.channel == 1) {
+      return StoreTransposed<Out>(task, columns, segments, bias);
+    }
     thread_local std::vector<Out> rounded;
     rounded.resize(static_cast<std::size_t>(step == 1 ? 0 : columns.count));
     Out* to = OutputOf<Out>(task);
@@ -153,6 +166,43 @@ class Totals {
     }
   }
 
+  // The same where filters are side by side: square by square, so that whole lines are written.
+  template <typename Out>
+  void StoreTransposed(const GemmTask& task, const TileColumns& columns,
+                       std::span<const GemmSegment> segments, const Sum* bias) const {
+    constexpr std::int64_t kSide = 64;
+    alignas(64) std::array<Sum, kSide * kSide> square;  // [columns][filters]
+    const std::int64_t step = Step(columns);
+    for (const auto& [first, count, offset] : segments) {
+      for (std::int64_t j = 0; j < count; j += kSide) {
+        const std::int64_t width = std::min(kSide, count - j);
+        for (std::int64_t i = 0; i < task.rows; i += kSide) {
+          const std::int64_t height = std::min(kSide, task.rows - i);
+          const Sum* from = Scratch::OfThread().Sums() + i * columns.count + first + j;
+          Transpose(from, columns.count, width, height, square.data(), kSide);
+          Out* to = OutputOf<Out>(task) + offset + j * step + i;
+          for (Sum* sums = square.data(); sums != square.data() + width * kSide; sums += kSide) {
+            for (std::int64_t r = 0; bias != nullptr && r < height; ++r) sums[r] += bias[i + r];
+            RoundRow(sums, Sum{0}, height, to);
+            to += step;
+          }
+        }
+      }
+    }
+  }
+
+  // to[i*to_pitch + j] = from[j*from_pitch + i] for i < rows and j < columns.
+  static void Transpose(const Sum* from, std::int64_t from_pitch, std::int64_t rows,
+                        std::int64_t columns, Sum* to, std::int64_t to_pitch) {
+    if constexpr (sizeof(Sum) == 4) {
+      PackingKernels().transpose({from, from_pitch, rows, columns, to, to_pitch});
+    } else {
+      for (std::int64_t i = 0; i < rows; ++i) {
+        for (std::int64_t j = 0; j < columns; ++j) to[i * to_pitch + j] = from[j * from_pitch + i];
+      }
+    }
+  }
+
   template <typename Out>
   void FillAs() const {
     const std::int64_t channels = g_.groups * g_.filters;
@@ -165,8 +215,11 @@ class Totals {
       for (std::int64_t z = 0; z < g_.axes[0].output; ++z) {
         for (std::int64_t y = 0; y < g_.axes[1].output; ++y) {
           Out* row = out + z * g_.output.spatial[0] + y * g_.output.spatial[1];
-          for (std::int64_t x = 0; x < g_.axes[2].output; ++x) {
-            row[x * g_.output.spatial[2]] = value;
+          const std::int64_t step = g_.output.spatial[2];
+          if (step == 1) {
+            std::fill_n(row, g_.axes[2].output, value);
+          } else {
+            for (std::int64_t x = 0; x < g_.axes[2].output; ++x) row[x * step] = value;
           }
         }
       }

@@ -134,6 +134,14 @@ WindowCopy::Reach WindowCopy::Reads() const {
   return reach;
 }
 
+std::optional<WindowCopy::Stretch> WindowCopy::OneStretch() const {
+  if (rows_.size() != 1 || copies_.size() != 1 || !padding_.empty() || !outside_.empty() ||
+      copies_[0].planes != 1 || stride_ != 1) {
+    return std::nullopt;
+  }
+  return Stretch{rows_[0].from + copies_[0].from, rows_[0].to + copies_[0].to, copies_[0].count};
+}
+
 // A copy of the elements beside the last one's, to the next plane, becomes a part of that one.
 void WindowCopy::AddCopy(const Copy& copy) {
   Copy* last = copies_.empty() ? nullptr : &copies_.back();

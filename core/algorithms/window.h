@@ -14,11 +14,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/algorithms/copy_row.h"
 #include "core/algorithms/patches.h"
 #include "core/divide.h"
+#include "core/kernels/packing_kernel.h"
 
 namespace convserve {
 
@@ -62,6 +64,16 @@ class WindowCopy {
   // Copies the rest from `channel`, which begins at input coordinate 0 of every axis.
   template <typename T, typename In>
   void CopyChannel(const In* channel, T* out) const;
+  // Copies `count` channels of 32-bit elements that lie side by side in the tensor, the first
+  // beginning at `first`, into windows that are `size` elements apart.
+  template <typename T>
+  void CopyChannelsTogether(const T* first, std::int64_t count, T* out, std::int64_t size) const;
+  // A stretch of a channel, and where it goes.
+  struct Stretch {
+    std::int64_t from, to, count;
+  };
+  // What CopyChannel copies where that is all there is: one stretch, and no padding.
+  std::optional<Stretch> OneStretch() const;
   // The stretch of a channel, from its first element to past its last, that CopyChannel reads.
   struct Reach {
     std::int64_t first = 0;
@@ -162,6 +174,21 @@ void WindowCopy::CopyChannel(const In* channel, T* out) const {
       for (const Row& row : rows_) {
         CopyPlanes(channel + row.from + copy.from, stride_, copy.count, copy.planes,
                    out + row.to + copy.to, copy.plane_step);
+      }
+    }
+  }
+}
+
+template <typename T>
+void WindowCopy::CopyChannelsTogether(const T* first, std::int64_t count, T* out,
+                                      std::int64_t size) const {
+  static_assert(sizeof(T) == 4);
+  for (const Copy& copy : copies_) {
+    for (const Row& row : rows_) {
+      for (std::int64_t plane = 0; plane < copy.planes; ++plane) {
+        PackingKernels().transpose({first + row.from + copy.from + plane, stride_, count,
+                                    copy.count, out + row.to + copy.to + plane * copy.plane_step,
+                                    size});
       }
     }
   }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "core/kernels/targets.h"
@@ -229,12 +230,50 @@ void Interleave(const Interleaved& row) {
   }
 }
 
+// Copies of 32 bits, as types and alignment of the elements are not known.
+void Transpose(const Transposed& t) {
+  const auto* from = static_cast<const std::byte*>(t.from);
+  auto* to = static_cast<std::byte*>(t.to);
+  constexpr std::int64_t kSize = sizeof(float);
+  std::int64_t whole_rows = 0;
+  std::int64_t whole_columns = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const hn::CappedTag<float, 8> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  if (t.rows >= lanes && t.columns >= lanes) {
+    whole_rows = t.rows;
+    whole_columns = t.columns;
+  }
+  // The last squares may begin within those before them, along both sides.
+  for (std::int64_t i = 0; i < whole_rows; i += lanes) {
+    i = std::min(i, t.rows - lanes);
+    for (std::int64_t j = 0; j < whole_columns; j += lanes) {
+      j = std::min(j, t.columns - lanes);
+      TransposeSquare(
+          d,
+          [&](int r) {
+            return reinterpret_cast<const float*>(from + ((j + r) * t.from_pitch + i) * kSize);
+          },
+          [&](int c, auto column) {
+            hn::StoreU(column, d,
+                       reinterpret_cast<float*>(to + ((i + c) * t.to_pitch + j) * kSize));
+          });
+    }
+  }
+#endif
+  for (std::int64_t i = whole_rows; i < t.rows; ++i) {
+    for (std::int64_t j = whole_columns; j < t.columns; ++j) {
+      std::memcpy(to + (i * t.to_pitch + j) * kSize, from + (j * t.from_pitch + i) * kSize, kSize);
+    }
+  }
+}
+
 }  // namespace
 
 const PackingTable* Packing();  // exported below
 
 const PackingTable* Packing() {
-  static const PackingTable table = {&PackWeights, &PackPatches, &Interleave};
+  static const PackingTable table = {&PackWeights, &PackPatches, &Interleave, &Transpose};
   return &table;
 }
 

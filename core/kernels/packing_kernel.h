@@ -52,11 +52,23 @@ struct Interleaved {
   bool past_caches = false;  // has whole lines written past the caches
 };
 
+// Elements of 32 bits, whatever they are, that are brought from columns into rows:
+// to[i*to_pitch + j] = from[j*from_pitch + i] for i < rows and j < columns.
+struct Transposed {
+  const void* from = nullptr;
+  std::int64_t from_pitch = 0;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  void* to = nullptr;
+  std::int64_t to_pitch = 0;
+};
+
 // Compiled once for each instruction set.
 struct PackingTable {
   void (*weights)(const PanelWeights&) = nullptr;
   void (*patches)(const StripPatches&) = nullptr;
   void (*interleave)(const Interleaved&) = nullptr;
+  void (*transpose)(const Transposed&) = nullptr;
 };
 
 // The kernels of the instruction set in use. Thread-safe.
