@@ -1,5 +1,5 @@
-// What an overloaded server still does: a process of its own, offered first what it can take, then
-// four times as much, then nothing, then one request. Prints a table; the exit code is 0 when
+// What an overloaded server still does: a process of its own, offered what it can take and four
+// times as much in turns, then nothing, then one request. Prints a table; the exit code is 0 when
 //   - the work that was answered under overload is at least 90 % of the peak,
 //   - every answer is right and every refusal names a time to come back,
 //   - its memory stays within the budget plus 64 MiB,
@@ -65,6 +65,16 @@ struct Phase {
   std::int64_t answered = 0;
   std::int64_t refused = 0;
   std::int64_t bad = 0;  // wrong answers and refusals without a time to come back
+
+  // Of two equally long ones.
+  Phase& operator+=(const Phase& other) {
+    work += other.work;
+    rate += other.rate;
+    answered += other.answered;
+    refused += other.refused;
+    bad += other.bad;
+    return *this;
+  }
 };
 
 class Stress {
@@ -181,9 +191,16 @@ int Main(int argc, char** argv) {
   std::cout << fmt::format("{:<22}{:>10}{:>10}{:>12}{:>12}{:>8}\n", "", "answered", "refused",
                            "answers/s", "GMAC/s", "bad");
   const Phase alone = stress.Run("alone", {.concurrency = 1, .duration = duration / 6});
-  const Phase peak = stress.Run("peak", {.concurrency = 8, .duration = duration / 3});
-  const Phase over = stress.Run("4 times the peak",
-                                {.rate = 4 * peak.rate, .concurrency = 256, .duration = duration});
+  // In turns, as the speed of a machine that is shared drifts.
+  constexpr int kTurns = 3;
+  Phase peak;
+  Phase over;
+  for (int turn = 1; turn <= kTurns; ++turn) {
+    peak += stress.Run("peak", {.concurrency = 8, .duration = duration / 3});
+    over += stress.Run(
+        "4 times the peak",
+        {.rate = 4 * peak.rate / turn, .concurrency = 256, .duration = duration / kTurns});
+  }
   const std::int64_t memory = server.PeakMemory();
   const Clock::time_point before = Clock::now();
   const Phase after = stress.Run("one request after it", {.requests = 1});
