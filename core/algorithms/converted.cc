@@ -72,9 +72,14 @@ bool IsDepthwise(const Algorithm* algorithm) {
 }
 
 // Whether gemm is faster by pairs of bfloat16 than the algorithm: not where that leaves out
-// padding.
+// padding, or has less to multiply and many products for each weight that it transforms.
 bool FasterByPairs(const Problem& problem, const Algorithm* algorithm) {
-  if (!ArePairs(problem) || (algorithm != &kPanels && algorithm != &kChannelsLast)) return false;
+  if (!ArePairs(problem)) return false;
+  if (algorithm == &kWinograd) {
+    return problem.multiply_adds() <
+           kLeastProducts * (problem.weight_bytes() / SizeOf(problem.weight_type()));
+  }
+  if (algorithm != &kPanels && algorithm != &kChannelsLast) return false;
   if (problem.operation() != Operation::kConv) return true;
   const Geometry g(problem);
   const Patches patches{g, problem.padding_mode(), FirstPhases(problem, g), {}, {}};

@@ -47,24 +47,54 @@ inline FourFloats LoadFour(const float* from) {
 }
 inline void StoreFour(FourFloats four, float* to) { std::memcpy(to, &four, sizeof four); }
 
-// out[p*out_step + i] = from[p + i*2] for p < kPlanes, 1 or 2, and i < count, by fours, as far as
+// Whether SeparateTwos takes such elements.
+template <typename T>
+constexpr bool kSeparated = std::is_trivially_copyable_v<T> && sizeof(T) <= 4;
+
+// 16 bytes as unsigned integers of so many bytes each.
+template <std::size_t kBytes>
+struct Vector16;
+template <>
+struct Vector16<1> {
+  using Type = std::uint8_t __attribute__((vector_size(16)));
+};
+template <>
+struct Vector16<2> {
+  using Type = std::uint16_t __attribute__((vector_size(16)));
+};
+template <>
+struct Vector16<4> {
+  using Type = std::uint32_t __attribute__((vector_size(16)));
+};
+
+// out[p*out_step + i] = from[p + i*2] for p < kPlanes, 1 or 2, and i < count, by vectors, as far as
 // that reads nothing past the last of these elements. Returns how many of each are done.
-template <int kPlanes>
-std::int64_t SeparateTwos(const float* from, std::int64_t count, float* out,
-                          std::int64_t out_step) {
-  std::int64_t i = 0;
-  for (; i + 4 <= count - 2 + kPlanes; i += 4) {
-    const FourFloats low = LoadFour(from + 2 * i);
-    const FourFloats high = LoadFour(from + 2 * i + 4);
-    StoreFour(__builtin_shufflevector(low, high, 0, 2, 4, 6), out + i);
-    if (kPlanes == 2) {
-      StoreFour(__builtin_shufflevector(low, high, 1, 3, 5, 7), out + out_step + i);
+template <int kPlanes, typename T>
+std::int64_t SeparateTwos(const T* from, std::int64_t count, T* out, std::int64_t out_step) {
+  using Vector = typename Vector16<sizeof(T)>::Type;
+  constexpr std::int64_t kLanes = 16 / sizeof(T);
+  const std::int64_t most = count - 2 + kPlanes;
+  if (most < kLanes) return 0;
+  // The last vector may begin within the one before it.
+  for (std::int64_t i = 0;; i = std::min(i + kLanes, most - kLanes)) {
+    Vector low;
+    Vector high;
+    std::memcpy(&low, from + 2 * i, sizeof low);
+    std::memcpy(&high, from + 2 * i + kLanes, sizeof high);
+    [&]<int... kLane>(std::integer_sequence<int, kLane...>) {
+      const Vector even = __builtin_shufflevector(low, high, (2 * kLane)...);
+      std::memcpy(static_cast<void*>(out + i), &even, sizeof even);
+      if (kPlanes == 2) {
+        const Vector odd = __builtin_shufflevector(low, high, (2 * kLane + 1)...);
+        std::memcpy(static_cast<void*>(out + out_step + i), &odd, sizeof odd);
+      }
     }
+    (std::make_integer_sequence<int, kLanes>());
+    if (i == most - kLanes) return most;
   }
-  return i;
 }
 
-// The same for from[p + i*stride] and 2 to 4 planes.
+// The same of floats for from[p + i*stride] and 2 to 4 planes.
 template <int kPlanes>
 std::int64_t SeparateMore(const float* from, std::int64_t stride, std::int64_t count, float* out,
                           std::int64_t out_step) {
@@ -113,7 +143,7 @@ void CopyStrided(const In* from, std::int64_t stride, std::int64_t count, T* out
   if constexpr (std::is_same_v<T, In>) {
     if (stride == 1) return CopySideBySide(from, count, out);
     std::int64_t i = 0;
-    if constexpr (std::is_same_v<T, float>) {
+    if constexpr (kSeparated<T>) {
       if (stride == 2) i = SeparateTwos<1>(from, count, out, 0);
     }
     for (; i < count; ++i) out[i] = from[i * stride];
@@ -137,16 +167,19 @@ void CopyPlanes(const In* from, std::int64_t stride, std::int64_t count, std::in
   for (; planes > 0;) {
     std::int64_t some = 1;  // at once
     std::int64_t done = 0;
-    if constexpr (std::is_same_v<T, In> && std::is_same_v<T, float>) {
-      some = std::min<std::int64_t>(planes, 4);
-      if (some == 2 && stride == 2) {
+    if constexpr (std::is_same_v<T, In> && kSeparated<T>) {
+      if (planes == 2 && stride == 2) {
+        some = 2;
         done = SeparateTwos<2>(from, count, out, out_step);
-      } else if (some == 2) {
-        done = SeparateMore<2>(from, stride, count, out, out_step);
-      } else if (some == 3) {
-        done = SeparateMore<3>(from, stride, count, out, out_step);
-      } else if (some == 4) {
-        done = SeparateMore<4>(from, stride, count, out, out_step);
+      } else if constexpr (std::is_same_v<T, float>) {
+        some = std::min<std::int64_t>(planes, 4);
+        if (some == 2) {
+          done = SeparateMore<2>(from, stride, count, out, out_step);
+        } else if (some == 3) {
+          done = SeparateMore<3>(from, stride, count, out, out_step);
+        } else if (some == 4) {
+          done = SeparateMore<4>(from, stride, count, out, out_step);
+        }
       }
     }
     for (std::int64_t p = 0; p < some; ++p) {

@@ -104,11 +104,11 @@ GemmKernel<typename Narrow::Element> NarrowPhase<Narrow>::Kernel(const Problem& 
 
 template <class Narrow>
 void NarrowPhase<Narrow>::Make(const Number* from, std::int64_t pitch, std::int64_t count,
-                               std::uint8_t flip, Element* to) {
+                               std::uint8_t flip, Element* to, std::int64_t times) {
   if constexpr (kBytes) {
-    ByteKernels().quads({from, pitch, count, flip, to});
+    ByteKernels().quads({from, pitch, count, flip, to, times});
   } else {
-    PairKernels().pairs({from, pitch, count, to});
+    PairKernels().pairs({from, pitch, count, to, times});
   }
 }
 
@@ -123,9 +123,7 @@ void NarrowPhase<Narrow>::PackFilter(const Number* weights, Element* row) const 
     return;
   }
   const std::int64_t whole = g_.channels / kCount;
-  for (std::int64_t i = 0; i < whole; ++i) {
-    Make(weights + i * kCount * taps, taps, taps, 0, row + i * taps);
-  }
+  Make(weights, taps, taps, 0, row, whole);
   if (whole == elements_.channels) return;
   std::vector<Number> last(static_cast<std::size_t>(kCount * taps));
   std::copy(weights + whole * kCount * taps, weights + depth, last.begin());
@@ -150,30 +148,37 @@ std::vector<typename Narrow::Number> NarrowPhase<Narrow>::GatherFilters(
   const std::int64_t taps = numbers_.taps();
   std::vector<Number> gathered(static_cast<std::size_t>(part.filters * gathered_pitch()));
   // Channel by channel, as most such tensors have the filters of one close together.
-  const auto gather = [&, pitch = gathered_pitch()](auto taps_of_phase) {
+  const auto gather = [&, pitch = gathered_pitch()](auto taps_of_phase, auto offsets) {
     for (std::int64_t c = 0; c < g_.channels; ++c) {
       const Number* from = weights + c * g_.weight.channel;
       const std::int64_t place = ChannelsApart() ? c % kCount * elements_.channels + c / kCount : c;
       Number* to = gathered.data() + place * taps_of_phase;
       for (std::int64_t i = 0; i < part.filters; ++i, from += g_.weight.filter, to += pitch) {
         for (std::int64_t t = 0; t < taps_of_phase; ++t) {
-          to[t] = from[tap_weights_[static_cast<std::size_t>(t)]];
+          to[t] = from[offsets[static_cast<std::size_t>(t)]];
         }
       }
     }
   };
+  // A few taps in registers: bytes could change whatever memory their offsets are in, for all the
+  // compiler knows.
+  const auto gather_few = [&]<std::int64_t kTaps>(std::integral_constant<std::int64_t, kTaps> few) {
+    std::array<std::int64_t, kTaps> offsets;
+    std::copy_n(tap_weights_.begin(), kTaps, offsets.begin());
+    gather(few, offsets);
+  };
   switch (taps) {
     case 1:
-      gather(std::integral_constant<std::int64_t, 1>());
+      gather_few(std::integral_constant<std::int64_t, 1>());
       break;
     case 2:
-      gather(std::integral_constant<std::int64_t, 2>());
+      gather_few(std::integral_constant<std::int64_t, 2>());
       break;
     case 4:
-      gather(std::integral_constant<std::int64_t, 4>());
+      gather_few(std::integral_constant<std::int64_t, 4>());
       break;
     default:
-      gather(taps);
+      gather(taps, tap_weights_);
   }
   return gathered;
 }

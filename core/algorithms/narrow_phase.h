@@ -100,9 +100,9 @@ class NarrowPhase {
   // What makes one operand of bytes signed and the other unsigned.
   std::uint8_t flip() const { return kBytes && signed_input_ == signed_weight_ ? 0x80 : 0; }
   // Columns of elements: to[i] is made of from[n*pitch + i], with such bits flipped, for n < kCount
-  // and i < count.
+  // and i < count; and so on from the next rows, `times` times.
   static void Make(const Number* from, std::int64_t pitch, std::int64_t count, std::uint8_t flip,
-                   Element* to);
+                   Element* to, std::int64_t times = 1);
   void CopyPatches(const GemmBlock& block, GemmScratch<Element>& scratch) const;
   void CopyWindow(const GemmBlock& block, GemmScratch<Element>& scratch) const;
   void CopyElements(const WindowCopy& copies, const GemmBlock& block, std::int64_t first,

@@ -149,11 +149,18 @@ HWY_INLINE bool MakeManyQuads(const Quads& quads) {
 }
 #endif
 
-void MakeQuads(const Quads& quads) {
+void MakeQuads(const Quads& all) {
+  Quads quads = all;
+  for (std::int64_t time = 0; time < all.times; ++time) {
 #if HWY_TARGET != HWY_SCALAR
-  if (MakeManyQuads<16>(quads)) return;
+    if (!MakeManyQuads<16>(quads))
 #endif
-  for (std::int64_t i = 0; i < quads.count; ++i) MakeQuad(quads, i);
+    {
+      for (std::int64_t i = 0; i < quads.count; ++i) MakeQuad(quads, i);
+    }
+    quads.from += 4 * quads.pitch;
+    quads.to += quads.count;
+  }
 }
 
 template <class Way>

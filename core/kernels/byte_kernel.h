@@ -15,13 +15,14 @@
 namespace convserve {
 
 // Columns of quads: to[i] is made of from[q*pitch + i] ^ flip for q < 4, the first in the lowest
-// byte, for i < count.
+// byte, for i < count; and so on, `times` times, each from the next four rows to the next columns.
 struct Quads {
   const std::uint8_t* from = nullptr;
   std::int64_t pitch = 0;
   std::int64_t count = 0;
   std::uint8_t flip = 0;
   std::int32_t* to = nullptr;
+  std::int64_t times = 1;
 };
 
 // Compiled once for each instruction set.

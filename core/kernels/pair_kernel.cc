@@ -124,19 +124,30 @@ struct PairProduct {
 };
 
 void MakePairs(const Pairs& pairs) {
-  std::int64_t i = 0;
+  const BFloat16* from = pairs.from;
+  float* to = pairs.to;
+  for (std::int64_t time = 0; time < pairs.times; ++time) {
+    std::int64_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
-  const hn::ScalableTag<std::uint16_t> d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const auto* from = reinterpret_cast<const std::uint16_t*>(pairs.from);
-  for (; i + lanes <= pairs.count; i += lanes) {
-    hn::StoreInterleaved2(hn::LoadU(d, from + i), hn::LoadU(d, from + pairs.pitch + i), d,
-                          reinterpret_cast<std::uint16_t*>(pairs.to + i));
-  }
+    const hn::CappedTag<std::uint16_t, 8> few;
+    const hn::ScalableTag<std::uint16_t> many;
+    const auto make = [&](auto d) HWY_ATTR {
+      const auto* numbers = reinterpret_cast<const std::uint16_t*>(from);
+      const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+      for (; i + lanes <= pairs.count; i += lanes) {
+        hn::StoreInterleaved2(hn::LoadU(d, numbers + i), hn::LoadU(d, numbers + pairs.pitch + i), d,
+                              reinterpret_cast<std::uint16_t*>(to + i));
+      }
+    };
+    make(many);
+    make(few);
 #endif
-  for (; i < pairs.count; ++i) {
-    pairs.to[i] = std::bit_cast<float>(std::uint32_t{pairs.from[i].bits} |
-                                       std::uint32_t{pairs.from[pairs.pitch + i].bits} << 16);
+    for (; i < pairs.count; ++i) {
+      to[i] = std::bit_cast<float>(std::uint32_t{from[i].bits} |
+                                   std::uint32_t{from[pairs.pitch + i].bits} << 16);
+    }
+    from += 2 * pairs.pitch;
+    to += pairs.count;
   }
 }
 

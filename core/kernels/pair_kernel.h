@@ -17,12 +17,14 @@
 
 namespace convserve {
 
-// Columns of pairs: to[i] is made of from[i], the lower half, and from[pitch + i], for i < count.
+// Columns of pairs: to[i] is made of from[i], the lower half, and from[pitch + i], for i < count;
+// and so on, `times` times, each from the next two rows to the next columns.
 struct Pairs {
   const BFloat16* from = nullptr;
   std::int64_t pitch = 0;
   std::int64_t count = 0;
   float* to = nullptr;
+  std::int64_t times = 1;
 };
 
 // What is true of all of some numbers.
