@@ -22,6 +22,15 @@ namespace convserve {
 namespace HWY_NAMESPACE {
 namespace {
 
+// Of functions that emulated targets call: inlined everywhere, their loops over lanes would take
+// compilers minutes.
+#undef CONVSERVE_STEP
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+#define CONVSERVE_STEP HWY_NOINLINE
+#else
+#define CONVSERVE_STEP HWY_INLINE
+#endif
+
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 using M = hn::Mask<D>;
@@ -36,7 +45,7 @@ HWY_INLINE M LanesBetween(std::int64_t first, std::int64_t last) {
 }
 
 // The lanes of `mask` of what begins at `from`, zero elsewhere; nothing else is read.
-HWY_INLINE V LoadSome(const float* from, M mask) {
+CONVSERVE_STEP V LoadSome(const float* from, M mask) {
   const D d;
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
   return hn::MaskedLoad(mask, d, from);
@@ -308,7 +317,7 @@ class NarrowPlanes {
   // Adds the products of the rows from the i-th on, which begin at `from`. With kSome only a part
   // of them lies within the input: even zeros are added only where there is a row.
   template <bool kSome, std::int64_t kVectors>
-  HWY_INLINE void AddRows(const Plane& plane, int i, const float* from, const Part& part,
+  CONVSERVE_STEP void AddRows(const Plane& plane, int i, const float* from, const Part& part,
                           V (&sums)[kVectors]) const {
     const V rows = LoadSome(from, part.in);
     HWY_UNROLL(4) for (int j = 0; j < 3; ++j) {
