@@ -92,6 +92,7 @@ WindowCopy Window::Copies(Origin origin, Extent extent) const {
       plane += x_.planes() * copies.plane_pitch_;
     }
   }
+  copies.JoinRows();
   return copies;
 }
 
@@ -140,6 +141,18 @@ std::optional<WindowCopy::Stretch> WindowCopy::OneStretch() const {
     return std::nullopt;
   }
   return Stretch{rows_[0].from + copies_[0].from, rows_[0].to + copies_[0].to, copies_[0].count};
+}
+
+// Rows that follow each other in the input and in the window alike are one.
+void WindowCopy::JoinRows() {
+  if (rows_.empty() || copies_.size() != 1 || stride_ != 1 || copies_[0].planes != 1) return;
+  if (!padding_.empty() || !outside_.empty()) return;
+  const std::int64_t count = copies_[0].count;
+  for (std::size_t i = 1; i < rows_.size(); ++i) {
+    if (rows_[i].from != rows_[i - 1].from + count || rows_[i].to != rows_[i - 1].to + count) return;
+  }
+  copies_[0].count *= static_cast<std::int64_t>(rows_.size());
+  rows_.erase(rows_.begin() + 1, rows_.end());
 }
 
 // A copy of the elements beside the last one's, to the next plane, becomes a part of that one.

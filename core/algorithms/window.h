@@ -100,6 +100,7 @@ class WindowCopy {
   };
   void AddPlane(const RowSource& source, std::int64_t first, std::int64_t width, std::int64_t to);
   void AddCopy(const Copy& copy);
+  void JoinRows();
 
   std::vector<Row> rows_;         // that are input
   std::vector<Copy> copies_;      // of each of them
