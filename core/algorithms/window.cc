@@ -149,7 +149,8 @@ void WindowCopy::JoinRows() {
   if (!padding_.empty() || !outside_.empty()) return;
   const std::int64_t count = copies_[0].count;
   for (std::size_t i = 1; i < rows_.size(); ++i) {
-    if (rows_[i].from != rows_[i - 1].from + count || rows_[i].to != rows_[i - 1].to + count) return;
+    if (rows_[i].from != rows_[i - 1].from + count || rows_[i].to != rows_[i - 1].to + count)
+      return;
   }
   copies_[0].count *= static_cast<std::int64_t>(rows_.size());
   rows_.erase(rows_.begin() + 1, rows_.end());

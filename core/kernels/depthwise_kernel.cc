@@ -318,7 +318,7 @@ class NarrowPlanes {
   // of them lies within the input: even zeros are added only where there is a row.
   template <bool kSome, std::int64_t kVectors>
   CONVSERVE_STEP void AddRows(const Plane& plane, int i, const float* from, const Part& part,
-                          V (&sums)[kVectors]) const {
+                              V (&sums)[kVectors]) const {
     const V rows = LoadSome(from, part.in);
     HWY_UNROLL(4) for (int j = 0; j < 3; ++j) {
       const V input = hn::TableLookupLanes(rows, shifts_[j]);
