@@ -3,7 +3,8 @@
 // A blocked product multiplies padding as zeros. That is the same as skipping it, except where a
 // weight is infinite or NaN: 0 * Inf is NaN. Such weights are rare, so the product is computed as
 // always and the few outputs that it can have spoilt are computed again, in the order of the matrix
-// kernels' sums (kDirect ends its parts with rows of taps: its outputs may differ in rounding).
+// kernels' sums (kDirect ends its parts with rows of taps, and pairs of bfloat16 have an order of
+// their own: their outputs may differ in rounding).
 #ifndef CONVSERVE_CORE_ALGORITHMS_BORDER_H_
 #define CONVSERVE_CORE_ALGORITHMS_BORDER_H_
 

@@ -289,10 +289,11 @@ void NarrowPhase<Narrow>::CopyElements(const WindowCopy& copies, const GemmBlock
   copies.CopyChannelsTogether(input + first, last - first, elements, size);
   if constexpr (!kBytes) {
     // All channels are side by side.
-    const auto [from, to] = copies.Reads();
     if (block.first_depth == 0) {
-      scratch.moderate = AreModerate(reinterpret_cast<const Number*>(input),
-                                     {from * kCount, (to - 1) * kCount + g_.channels});
+      const auto [from, to] = copies.Reads();
+      const auto* numbers = reinterpret_cast<const Number*>(input);
+      scratch.moderate =
+          from == to || AreModerate(numbers, {from * kCount, (to - 1) * kCount + g_.channels});
     }
   } else if (flip() != 0) {
     const std::int64_t count = (last - first) * size + window_->overhang();

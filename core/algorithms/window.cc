@@ -123,8 +123,7 @@ void WindowCopy::AddPlane(const RowSource& source, std::int64_t first, std::int6
 
 WindowCopy::Reach WindowCopy::Reads() const {
   Reach reach;
-  if (rows_.empty()) return reach;
-  for (const Row& row : {rows_.front(), rows_.back()}) {
+  for (const Row& row : rows_) {  // reflected ones are in any order
     for (const Copy& copy : copies_) {
       const std::int64_t first = row.from + copy.from;
       const std::int64_t last = first + (copy.count - 1) * stride_ + copy.planes;

@@ -1,6 +1,7 @@
 // Problems that are not small, in types other than float32: against the specification, and the same
 // bits however they are computed.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -139,26 +140,33 @@ TEST_F(TypedAlgorithms, HaveTheSameBitsOnAnyThreadsAndInstructionSet) {
   });
 }
 
-// Numbers that the instruction for pairs would take for zero, and those that are not finite.
+// Numbers whose products the instruction for pairs would take for zero, and those that are not
+// finite.
 TEST_F(TypedAlgorithms, PairsOfAnyNumbersHaveTheSameBitsEverywhere) {
   constexpr Types kPairs[] = {{DataType::kBFloat16, DataType::kBFloat16, DataType::kBFloat16}};
-  constexpr std::uint16_t kTiny[] = {0x0001, 0x007f, 0x8080, 0x0400, 0x2340, 0x0000};
   constexpr std::uint16_t kSpecial[] = {0x7f80, 0xff80, 0x7fc0};
-  ForEach(kPairs, kLarge, 6, [&](const ProblemSpec& spec, const Problem& problem) {
-    RandomOperands operands = IntegerOperands(random_, spec);
-    const auto strew = [&](Tensor& tensor, std::span<const std::uint16_t> values) {
-      for (std::int64_t i = 0; i < 1 + tensor.size() / 50; ++i) {
+  // 1, 2^-56, 2^-57, 2^-70, 2^-90 and what is below 2^-126.
+  constexpr std::uint16_t kTiny[] = {0x3f80, 0x2380, 0x2300, 0x1c80, 0x1280, 0x8080, 0x007f};
+  ForEach(kPairs, kLarge, 12, [&](const ProblemSpec& spec, const Problem& problem) {
+    const auto strew = [&](Tensor& tensor, std::span<const std::uint16_t> values,
+                           std::int64_t count) {
+      for (std::int64_t i = 0; i < count; ++i) {
         const auto value = static_cast<std::size_t>(
             random_.Between(0, static_cast<std::int64_t>(values.size()) - 1));
         tensor.As<BFloat16>()[random_.Between(0, tensor.size() - 1)].bits = values[value];
       }
     };
-    strew(operands.input, kSpecial);
-    strew(operands.weight, kSpecial);
+    RandomOperands operands = IntegerOperands(random_, spec);
+    strew(operands.input, kSpecial, 1 + operands.input.size() / 50);
+    strew(operands.weight, kSpecial, 1 + operands.weight.size() / 50);
     ASSERT_NO_FATAL_FAILURE(ExpectAgreement(problem, operands.view()));
-    operands = RealOperands(random_, spec);
-    strew(operands.input, kTiny);
-    strew(operands.weight, kTiny);
+    // Few in the input, so that most tiles have none; weights that are small, but not too small.
+    for (Tensor* tensor : {&operands.input, &operands.weight}) {
+      std::fill_n(tensor->As<BFloat16>(), tensor->size(), BFloat16{});
+    }
+    strew(operands.input, kTiny, random_.Between(1, 4));
+    strew(operands.weight, std::span(kTiny).first(random_.OneIn(4) ? 7 : 2),
+          1 + operands.weight.size());
     const Tensor expected = *RunAlgorithm(problem, operands.view(), "gemm");
     for (const std::string_view set : InstructionSets()) {
       ASSERT_TRUE(ForceInstructionSet(set).ok());
@@ -167,6 +175,33 @@ TEST_F(TypedAlgorithms, PairsOfAnyNumbersHaveTheSameBitsEverywhere) {
     }
     ASSERT_TRUE(ForceInstructionSet("").ok());
   });
+}
+
+// The rows that reflected padding begins and ends with are not the first and the last of those
+// read.
+TEST_F(TypedAlgorithms, PairsOfTinyNumbersBesideReflectedPadding) {
+  for (const TensorLayout layout : {TensorLayout::kChannelsFirst, TensorLayout::kChannelsLast}) {
+    const bool last = layout == TensorLayout::kChannelsLast;
+    ProblemSpec spec;
+    spec.input = {DataType::kBFloat16, last ? Shape{1, 6, 6, 8} : Shape{1, 8, 6, 6}, {}};
+    spec.weight = {DataType::kBFloat16, {8, 8, 3, 3}, {}};
+    spec.output_type = DataType::kFloat32;
+    spec.parameters = ConvParameters{
+        .padding = {1}, .padding_mode = PaddingMode::kReflect, .tensor_layout = layout};
+    const auto problem = MakeProblem(spec);
+    ASSERT_TRUE(problem.ok()) << problem.status();
+    Tensor input(DataType::kBFloat16, spec.input.shape);
+    Tensor weight(DataType::kBFloat16, spec.weight.shape);
+    std::fill_n(input.As<BFloat16>(), input.size(), BFloat16{});
+    std::fill_n(input.As<BFloat16>(), 6, ToBFloat16(std::ldexp(1.0F, -90)));
+    std::fill_n(weight.As<BFloat16>(), weight.size(), ToBFloat16(std::ldexp(1.0F, -50)));
+    for (const std::string_view set : InstructionSets()) {
+      ASSERT_TRUE(ForceInstructionSet(set).ok());
+      const Tensor output = *RunAlgorithm(*problem, {input.view(), weight.view(), {}}, "gemm");
+      // Three columns of one channel, or one position of six channels.
+      EXPECT_EQ(output.As<float>()[0], std::ldexp(last ? 6.0F : 3.0F, -140)) << set;
+    }
+  }
 }
 
 TEST_F(TypedAlgorithms, OtherFloatsTakeWhatIsForFloat32Alone) {
