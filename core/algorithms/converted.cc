@@ -1,10 +1,10 @@
-// Types other than float32 by the algorithms that take float32 alone: the tensors become float32 as
-// a whole, and the result is rounded once.
+// Types other than float32 by the algorithms that take float32 alone: the tensors become float32,
+// as many elements of the batch at a time as there is room for, and the result is rounded once.
 //
 // For problems with many products to an element, where such an algorithm gains more than two passes
-// over the tensors cost, as long as the copies are not large: they are memory that the other
-// algorithms do without. And for depthwise convolutions of so small tensors that the copies stay in
-// the caches; there, float sums of 8-bit integers are exact, too.
+// over the tensors cost, as long as the copies for one element of the batch are not large: they are
+// memory that the other algorithms do without. And for depthwise convolutions of so small tensors
+// that the copies stay in the caches; there, float sums of 8-bit integers are exact, too.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -60,6 +60,11 @@ struct Copies {
   std::int64_t bytes() const { return input + weight + output; }
 };
 
+// The problem with no more of the batch than so much: what takes one element takes any number.
+Problem WithBatchUpTo(const Problem& problem, std::int64_t batch) {
+  return problem.batch() > batch ? problem.WithBatch(batch) : problem;
+}
+
 const Algorithm* ForFloat32(const Problem& converted) {
   for (const Algorithm* algorithm : kForFloat32) {
     if (algorithm->refusal(converted).empty()) return algorithm;
@@ -69,6 +74,20 @@ const Algorithm* ForFloat32(const Problem& converted) {
 
 bool IsDepthwise(const Algorithm* algorithm) {
   return algorithm == &kDepthwise || algorithm == &kLanes;
+}
+
+// Bytes of the copies, at most.
+std::int64_t MostBytes(const Algorithm* algorithm) {
+  return IsDepthwise(algorithm) ? kMostCachedBytes : kMostBytes;
+}
+
+// Elements of the batch that are converted together.
+std::int64_t BatchAtOnce(const Problem& problem) {
+  const Problem one = WithBatchUpTo(problem, 1);
+  const Copies copies(one);
+  const std::int64_t most = MostBytes(ForFloat32(one.AsFloat32())) - copies.weight;
+  const std::int64_t each = std::max<std::int64_t>(copies.input + copies.output, 1);
+  return std::max<std::int64_t>(most / each, 1);
 }
 
 // Whether gemm is faster by pairs of bfloat16 than the algorithm: not where that leaves out
@@ -95,9 +114,10 @@ bool FasterByPairs(const Problem& problem, const Algorithm* algorithm) {
 // What computes a problem of integers whose biases are too large to be added in float32.
 const Algorithm& kForLargeBias = kDirect;
 
-std::string Refusal(const Problem& problem) {
-  if (problem.arithmetic() == Arithmetic::kFloat64) return "products of float64";
-  if (IsFloat32(problem)) return "float32 already";
+std::string Refusal(const Problem& whole) {
+  if (whole.arithmetic() == Arithmetic::kFloat64) return "products of float64";
+  if (IsFloat32(whole)) return "float32 already";
+  const Problem problem = WithBatchUpTo(whole, 1);
   const std::int64_t bytes[] = {problem.input_bytes(), problem.weight_bytes(),
                                 problem.output_bytes()};
   if (std::any_of(std::begin(bytes), std::end(bytes), [](auto b) { return b > kMostBytes; })) {
@@ -105,14 +125,12 @@ std::string Refusal(const Problem& problem) {
   }
   const Algorithm* algorithm = ForFloat32(problem.AsFloat32());
   if (algorithm == &kDirect || algorithm == &kReference) return "nothing that is for float32 alone";
-  const std::int64_t copies = Copies(problem).bytes();
-  if (IsDepthwise(algorithm)) {
-    if (copies > kMostCachedBytes) return fmt::format("copies past {} MiB", kMostCachedBytes >> 20);
-    return kForLargeBias.refusal(problem);  // also of sums that a float does not hold
-  }
+  const std::int64_t most = MostBytes(algorithm);
+  if (Copies(problem).bytes() > most) return fmt::format("copies past {} MiB", most >> 20);
+  // Also of sums that a float does not hold.
+  if (IsDepthwise(algorithm)) return kForLargeBias.refusal(problem);
   if (problem.arithmetic() == Arithmetic::kInteger) return "sums of integers";
   if (FasterByPairs(problem, algorithm)) return "bfloat16 in pairs";
-  if (copies > kMostBytes) return fmt::format("copies past {} MiB", kMostBytes >> 20);
   const std::int64_t elements = problem.input_bytes() / SizeOf(problem.input_type()) +
                                 problem.output_bytes() / SizeOf(problem.output_type());
   if (problem.multiply_adds() < kLeastProducts * elements) {
@@ -122,9 +140,10 @@ std::string Refusal(const Problem& problem) {
 }
 
 std::int64_t WorkspaceBytes(const Problem& problem) {
-  const Problem converted = problem.AsFloat32();
+  const Problem part = WithBatchUpTo(problem, BatchAtOnce(problem));
+  const Problem converted = part.AsFloat32();
   const std::int64_t rest = ForFloat32(converted)->workspace_bytes(converted);
-  const std::int64_t copies = Copies(problem).bytes();
+  const std::int64_t copies = Copies(part).bytes();
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
   const std::int64_t bytes = rest > kMost - copies ? kMost : copies + rest;
   return problem.arithmetic() == Arithmetic::kInteger
@@ -158,32 +177,24 @@ TensorView Widened(const TensorView& tensor, std::span<std::byte> place,
   return {DataType::kFloat32, tensor.shape, place.data()};
 }
 
-absl::Status Compute(const Run& run) {
-  if (run.problem.arithmetic() == Arithmetic::kInteger &&
-      !AddExactlyInFloat(LoadBias<std::int64_t>(run))) {
-    return kForLargeBias.run(run);
-  }
-  const Problem problem = run.problem.AsFloat32();
+// Takes so many bytes from the front.
+std::span<std::byte> Take(std::span<std::byte>& free, std::int64_t bytes) {
+  const auto taken = free.first(static_cast<std::size_t>(bytes));
+  free = free.subspan(static_cast<std::size_t>(bytes));
+  return taken;
+}
+
+// A part of the batch, with a weight and bias of floats.
+absl::Status ComputePart(const Run& run, Operands operands) {
   const Copies copies(run.problem);
   std::span<std::byte> free = run.workspace;
-  const auto take = [&free](std::int64_t bytes) {
-    const auto taken = free.first(static_cast<std::size_t>(bytes));
-    free = free.subspan(static_cast<std::size_t>(bytes));
-    return taken;
-  };
-  Operands operands;
-  operands.input = Widened(run.operands.input, take(copies.input), run.stop);
-  operands.weight = Widened(run.operands.weight, take(copies.weight), run.stop);
-  const std::vector<float> bias = LoadBias<float>(run);
-  if (run.operands.bias) {
-    operands.bias = {DataType::kFloat32, run.operands.bias->shape,
-                     reinterpret_cast<const std::byte*>(bias.data())};
-  }
+  operands.input = Widened(run.operands.input, Take(free, copies.input), run.stop);
   const auto elements = run.problem.output_bytes() / SizeOf(run.problem.output_type());
   std::span<std::byte> output = run.output;
   if (copies.output > 0) {
-    output = take(copies.output).first(static_cast<std::size_t>(elements * kFloat));
+    output = Take(free, copies.output).first(static_cast<std::size_t>(elements * kFloat));
   }
+  const Problem problem = run.problem.AsFloat32();
   absl::Status status = ForFloat32(problem)->run({problem, operands, output, free, run.stop});
   if (!status.ok() || copies.output == 0) return status;
   const auto* sums = reinterpret_cast<const float*>(output.data());
@@ -194,6 +205,38 @@ absl::Status Compute(const Run& run) {
     });
   });
   return StatusAfter(run.stop);
+}
+
+absl::Status Compute(const Run& run) {
+  if (run.problem.arithmetic() == Arithmetic::kInteger &&
+      !AddExactlyInFloat(LoadBias<std::int64_t>(run))) {
+    return kForLargeBias.run(run);
+  }
+  std::span<std::byte> free = run.workspace;
+  Operands operands;
+  operands.weight = Widened(run.operands.weight, Take(free, Copies(run.problem).weight), run.stop);
+  const std::vector<float> bias = LoadBias<float>(run);
+  if (run.operands.bias) {
+    operands.bias = {DataType::kFloat32, run.operands.bias->shape,
+                     reinterpret_cast<const std::byte*>(bias.data())};
+  }
+  const std::int64_t at_once = BatchAtOnce(run.problem);
+  if (run.problem.batch() <= at_once) {
+    return ComputePart({run.problem, run.operands, run.output, free, run.stop}, operands);
+  }
+  const std::int64_t input = run.problem.input_bytes() / run.problem.batch();
+  const std::int64_t output = run.problem.output_bytes() / run.problem.batch();
+  for (std::int64_t first = 0; first < run.problem.batch(); first += at_once) {
+    const Problem part = WithBatchUpTo(run.problem, std::min(at_once, run.problem.batch() - first));
+    Operands of_part = run.operands;
+    of_part.input.data += first * input;
+    of_part.input.shape[0] = part.batch();
+    const auto to = run.output.subspan(static_cast<std::size_t>(first * output),
+                                       static_cast<std::size_t>(part.output_bytes()));
+    absl::Status status = ComputePart({part, of_part, to, free, run.stop}, operands);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace

@@ -240,6 +240,40 @@ TEST_F(TypedAlgorithms, OtherFloatsTakeWhatIsForFloat32Alone) {
   }
 }
 
+// Of batches that are more than is converted at a time.
+TEST_F(TypedAlgorithms, ConvertedBatchesHaveTheBitsOfTheirElements) {
+  const LayerCase layers[] = {
+      {.name = "depthwise",
+       .input = {5, 64, 72, 72},
+       .filters = 64,
+       .kernel = {3, 3},
+       .groups = 64},
+      {.name = "dense", .input = {13, 16, 200, 200}, .filters = 16, .kernel = {3, 3}},
+  };
+  for (const LayerCase& layer : layers) {
+    ProblemSpec spec = layer.spec();
+    spec.input.data_type = spec.weight.data_type = DataType::kFloat16;
+    if (spec.bias) spec.bias->data_type = DataType::kFloat16;
+    const Problem problem = *MakeProblem(spec);
+    const RandomOperands operands = RealOperands(random_, spec);
+    const absl::StatusOr<Plan> plan = MakePlan(problem);
+    EXPECT_EQ(plan->algorithm_name(), "converted") << layer.name;
+    EXPECT_LT(plan->workspace_bytes(), std::int64_t{80} << 20) << layer.name;
+    const Tensor all = *RunAlgorithm(problem, operands.view());
+    spec.input.shape[0] = 1;
+    const Problem one = *MakeProblem(spec);
+    Operands of_one = operands.view();
+    of_one.input.shape[0] = 1;
+    for (std::int64_t n = 0; n < problem.batch(); ++n) {
+      const Tensor row = *RunAlgorithm(one, of_one);
+      EXPECT_TRUE(
+          std::equal(row.data(), row.data() + row.byte_count(), all.data() + n * row.byte_count()))
+          << layer.name << ", element " << n;
+      of_one.input.data += one.input_bytes();
+    }
+  }
+}
+
 // Sums that 32 bits do not hold, and biases that a sum leaves them with.
 TEST_F(TypedAlgorithms, SumsOfBytesSaturateInTheEnd) {
   constexpr std::int32_t kMost = std::numeric_limits<std::int32_t>::max();
