@@ -6,11 +6,15 @@
 
 #include "gtest/gtest.h"
 #include "tests/core/layer_case.h"
+#include "tests/support/random_spec.h"
 
 namespace convserve {
 namespace {
 
 using testing::LayerCase;
+using testing::Random;
+using testing::RandomSpec;
+using testing::SpecRange;
 
 // Else a row of a batch could have other bits than the row alone.
 TEST(Planner, ChoosesTheSameAlgorithmForAnyBatch) {
@@ -42,6 +46,41 @@ TEST(Planner, ChoosesTheSameAlgorithmForAnyBatch) {
         }
       }
     }
+  }
+}
+
+TEST(Planner, ChoosesTheSameAlgorithmForAnyBatchOfAnyType) {
+  constexpr SpecRange kLarge = {.max_groups = 200,
+                                .max_channels = 300,
+                                .max_filters = 300,
+                                .max_spatial = 300,
+                                .max_kernel = 11,
+                                .max_padding = 30};
+  Random random(41);
+  for (int valid = 0; valid < 4000;) {
+    ProblemSpec spec = RandomSpec(random, kLarge);
+    if (random.OneIn(4)) {  // depthwise ones are rare among random ones
+      spec = LayerCase{.name = "",
+                       .input = {1, 64, random.Between(3, 300), random.Between(3, 300)},
+                       .filters = 64,
+                       .kernel = {3, 3},
+                       .groups = 64}
+                 .spec();
+    }
+    spec.input.data_type = spec.weight.data_type = static_cast<DataType>(random.Between(1, 6));
+    if (spec.bias) spec.bias->data_type = spec.input.data_type;
+    const auto named = [&](std::int64_t batch) {
+      spec.input.shape[0] = batch;
+      const auto problem = MakeProblem(spec);
+      if (!problem.ok()) return std::string("none");
+      return std::string(MakePlan(*problem)->algorithm_name());
+    };
+    const auto problem = MakeProblem(spec);
+    if (!problem.ok() || spec.input.shape.size() != problem->axes().size() + 2) continue;
+    const std::string many = named(20);
+    if (many == "none") continue;  // past the limits
+    ++valid;
+    ASSERT_EQ(named(1), many) << problem->ToString();
   }
 }
 
