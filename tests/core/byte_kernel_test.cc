@@ -10,11 +10,13 @@
 
 #include "core/convolve.h"
 #include "gtest/gtest.h"
+#include "tests/core/kernel_tile.h"
 #include "tests/support/random_spec.h"
 
 namespace convserve {
 namespace {
 
+using testing::KernelTile;
 using testing::Random;
 
 class ByteKernelTest : public ::testing::Test {
@@ -47,43 +49,26 @@ class ByteKernelTest : public ::testing::Test {
 };
 
 TEST_F(ByteKernelTest, AddsProductsExactly) {
-  constexpr std::int64_t kDepth = 37;
-  constexpr std::int64_t kPitch = 160;
   for (const std::string_view set : InstructionSets()) {
     ASSERT_TRUE(ForceInstructionSet(set).ok());
     for (const bool in_one : {true, false}) {
       for (const bool signed_rows : {true, false}) {
         for (const std::int64_t rows : {1, 3, 5, 14, 31}) {
           for (const std::int64_t columns : {1, 16, 33, 70, 130}) {
-            const auto a = RandomQuads(rows * kDepth);
-            const auto b = RandomQuads(kDepth * kPitch);
-            std::vector<std::int32_t> offsets;
-            for (int k = 0; k < kDepth; ++k) offsets.push_back(k * static_cast<int>(kPitch));
-            std::vector<std::int32_t> c(static_cast<std::size_t>(rows * columns), 7);
-            const GemmSegment segment{0, columns, 0};
-            GemmTile<std::int32_t> tile;
-            tile.depth = kDepth;
-            tile.a = a.data();
-            tile.a_stride = kDepth;
-            tile.b = b.data();
-            tile.offsets = offsets.data();
-            tile.rows = rows;
-            tile.segments = {&segment, 1};
-            tile.c = c.data();
-            tile.c_stride = columns;
+            KernelTile<std::int32_t> product(rows, columns,
+                                             [&](auto count) { return RandomQuads(count); });
+            GemmTile<std::int32_t>& tile = product.tile;
             tile.accumulate = true;
             const ByteTable& kernels = ByteKernels(in_one);
             (signed_rows ? kernels.signed_rows : kernels.unsigned_rows)(tile);
             for (std::int64_t i = 0; i < rows * columns; ++i) {
-              std::int64_t sum = 7;
-              for (std::int64_t k = 0; k < kDepth; ++k) {
-                const auto weight = a[static_cast<std::size_t>(i / columns * kDepth + k)];
-                const auto value = b[static_cast<std::size_t>(k * kPitch + i % columns)];
+              std::int64_t sum = product.kBefore;
+              product.ForEachProduct(i, [&](std::int32_t weight, std::int32_t value) {
                 for (int q = 0; q < 4; ++q) {
                   sum += Byte(weight, q, signed_rows) * Byte(value, q, !signed_rows);
                 }
-              }
-              ASSERT_EQ(c[static_cast<std::size_t>(i)], sum)
+              });
+              ASSERT_EQ(product.c[static_cast<std::size_t>(i)], sum)
                   << set << ", " << rows << " rows, " << columns << " columns, element " << i;
             }
           }

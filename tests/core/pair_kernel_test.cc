@@ -11,11 +11,13 @@
 #include "core/convolve.h"
 #include "core/kernels/running_sum.h"
 #include "gtest/gtest.h"
+#include "tests/core/kernel_tile.h"
 #include "tests/support/random_spec.h"
 
 namespace convserve {
 namespace {
 
+using testing::KernelTile;
 using testing::Random;
 
 constexpr std::uint16_t kLeastModerate = (127 - 56) << 7;
@@ -56,42 +58,25 @@ class PairKernelTest : public ::testing::Test {
 };
 
 TEST_F(PairKernelTest, AddsProductsInOrder) {
-  constexpr std::int64_t kDepth = 37;
-  static_assert(2 * kDepth < kRunningSum);
-  constexpr std::int64_t kPitch = 160;
+  static_assert(2 * KernelTile<float>::kDepth < kRunningSum);
   for (const std::string_view set : InstructionSets()) {
     ASSERT_TRUE(ForceInstructionSet(set).ok());
     for (const bool in_one : {true, false}) {
       for (const bool moderate : {true, false}) {
         for (const std::int64_t rows : {1, 3, 5, 14, 31}) {
           for (const std::int64_t columns : {1, 16, 33, 70, 130}) {
-            const auto a = RandomPairs(rows * kDepth, moderate);
-            const auto b = RandomPairs(kDepth * kPitch, moderate);
-            std::vector<std::int32_t> offsets;
-            for (int k = 0; k < kDepth; ++k) offsets.push_back(k * static_cast<int>(kPitch));
-            std::vector<float> c(static_cast<std::size_t>(rows * columns), 7);
-            const GemmSegment segment{0, columns, 0};
-            GemmTile<float> tile;
-            tile.depth = kDepth;
-            tile.a = a.data();
-            tile.a_stride = kDepth;
-            tile.b = b.data();
-            tile.offsets = offsets.data();
-            tile.rows = rows;
-            tile.segments = {&segment, 1};
-            tile.c = c.data();
-            tile.c_stride = columns;
+            KernelTile<float> product(rows, columns,
+                                      [&](auto count) { return RandomPairs(count, moderate); });
+            GemmTile<float>& tile = product.tile;
             tile.moderate = moderate;
             PairKernels(in_one).gemm(tile);
             for (std::int64_t i = 0; i < rows * columns; ++i) {
               float sum = 0;
-              for (std::int64_t k = 0; k < kDepth; ++k) {
-                const float x = a[static_cast<std::size_t>(i / columns * kDepth + k)];
-                const float y = b[static_cast<std::size_t>(k * kPitch + i % columns)];
+              product.ForEachProduct(i, [&](float x, float y) {
                 sum = std::fma(Upper(x), Upper(y), sum);
                 sum = std::fma(Lower(x), Lower(y), sum);
-              }
-              const float actual = c[static_cast<std::size_t>(i)];
+              });
+              const float actual = product.c[static_cast<std::size_t>(i)];
               if (std::isnan(sum) && std::isnan(actual)) continue;
               ASSERT_EQ(std::bit_cast<std::uint32_t>(actual), std::bit_cast<std::uint32_t>(sum))
                   << set << ", " << rows << " rows, " << columns << " columns, element " << i;
