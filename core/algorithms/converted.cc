@@ -221,22 +221,17 @@ absl::Status Compute(const Run& run) {
                      reinterpret_cast<const std::byte*>(bias.data())};
   }
   const std::int64_t at_once = BatchAtOnce(run.problem);
-  if (run.problem.batch() <= at_once) {
-    return ComputePart({run.problem, run.operands, run.output, free, run.stop}, operands);
-  }
-  const std::int64_t input = run.problem.input_bytes() / run.problem.batch();
-  const std::int64_t output = run.problem.output_bytes() / run.problem.batch();
-  for (std::int64_t first = 0; first < run.problem.batch(); first += at_once) {
-    const Problem part = WithBatchUpTo(run.problem, std::min(at_once, run.problem.batch() - first));
-    Operands of_part = run.operands;
-    of_part.input.data += first * input;
-    of_part.input.shape[0] = part.batch();
-    const auto to = run.output.subspan(static_cast<std::size_t>(first * output),
-                                       static_cast<std::size_t>(part.output_bytes()));
-    absl::Status status = ComputePart({part, of_part, to, free, run.stop}, operands);
+  Operands rest = run.operands;
+  std::span<std::byte> output = run.output;
+  for (std::int64_t left = run.problem.batch(); left > 0; left -= at_once) {
+    const Problem part = WithBatchUpTo(run.problem, std::min(at_once, left));
+    rest.input.shape = part.input_shape();
+    const auto to = Take(output, part.output_bytes());
+    absl::Status status = ComputePart({part, rest, to, free, run.stop}, operands);
     if (!status.ok()) return status;
+    rest.input.data += part.input_bytes();
   }
-  return absl::OkStatus();
+  return StatusAfter(run.stop);
 }
 
 }  // namespace

@@ -196,7 +196,7 @@ class Gemm {
     const std::int64_t depth = phase.part.depth();
     const Sum* bias = kQuads ? phase.bias.data() + task.group * g_.filters + task.first_row
                              : totals_.BiasToAdd(task.group, task.first_row);
-    // With one depth block, totals are done as they are added up.
+    // With one depth block, totals need not be kept for the next.
     const bool at_once = depth <= kDepthBlock;
     GemmBlock block{task, extent, columns};
     const std::span<const GemmSegment> segments = totals_.Segments(columns);
@@ -217,18 +217,14 @@ class Gemm {
         tile.segments = segments;
         tile.accumulate = block.first_depth > 0;
         const bool last = block.first_depth + block.depth == depth;
-        if (at_once) {
-          const GemmTask part{task.batch, task.group, task.first_row + i, tile.rows};
-          const Sum* added = bias == nullptr ? nullptr : bias + i;
-          totals_.Add(tile, part, 0, columns, last, added);
-          totals_.Store(part, columns, added);
-        } else {
-          totals_.Add(tile, task, i, columns, last, bias);
-        }
+        const GemmTask part{task.batch, task.group, task.first_row + i, tile.rows};
+        const Sum* added = bias == nullptr ? nullptr : bias + i;
+        const std::int64_t kept = at_once ? 0 : i;
+        totals_.Add(tile, part, kept, columns, last, added);
+        if (last) totals_.Store(part, kept, columns, added);
       }
       block.first_depth += block.depth;
     } while (block.first_depth < depth);
-    if (!at_once) totals_.Store(task, columns, bias);
   }
 
   const Run& run_;

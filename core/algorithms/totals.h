@@ -63,29 +63,32 @@ class Totals {
     return std::min(most, rows > kStep ? rows / kStep * kStep : rows);
   }
 
-  // Runs the kernel on `tile`, whose rows begin at row `row` of the task, and adds the product to
-  // its totals. `last` says that nothing will be added after it but `bias`, the task's or null.
-  void Add(GemmTile<T>& tile, const GemmTask& task, std::int64_t row, const TileColumns& columns,
+  // Runs the kernel on `tile`, which has the filters of the task, and adds the product to its
+  // totals; sums that are not formed in the output are kept from row `kept` on. `last` says that
+  // nothing will be added after it but `bias`, the task's or null.
+  void Add(GemmTile<T>& tile, const GemmTask& task, std::int64_t kept, const TileColumns& columns,
            bool last, const Sum* bias) const {
     if constexpr (std::is_same_v<T, Sum>) {
       if (in_output_) {
-        if (last && bias != nullptr) tile.bias = bias + row;
+        if (last) tile.bias = bias;
         tile.past_caches = last && !tile.accumulate && LeavesCaches(run_.problem);
-        tile.c = OutputOf<T>(task) + row * g_.output.channel;
+        tile.c = OutputOf<T>(task);
         tile.c_stride = g_.output.channel;
         tile.c_step = Step(columns);
         kernel_(tile);
         return;
       }
     }
-    AddToSums(tile, Scratch::OfThread().Sums() + row * columns.count, columns.count);
+    AddToSums(tile, Scratch::OfThread().Sums() + kept * columns.count, columns.count);
   }
 
   // The totals of a task are complete: rounds them, with the bias, to where their outputs stand.
-  void Store(const GemmTask& task, const TileColumns& columns, const Sum* bias) const {
+  void Store(const GemmTask& task, std::int64_t kept, const TileColumns& columns,
+             const Sum* bias) const {
     if (in_output_) return;
+    const Sum* sums = Scratch::OfThread().Sums() + kept * columns.count;
     VisitDataType(run_.problem.output_type(),
-                  [&](auto zero) { StoreAs<decltype(zero)>(task, columns, bias); });
+                  [&](auto zero) { StoreAs<decltype(zero)>(sums, task, columns, bias); });
   }
 
   // For outputs that no input reaches.
@@ -142,12 +145,12 @@ class Totals {
   }
 
   template <typename Out>
-  void StoreAs(const GemmTask& task, const TileColumns& columns, const Sum* bias) const {
-    const Sum* sums = Scratch::OfThread().Sums();
+  void StoreAs(const Sum* sums, const GemmTask& task, const TileColumns& columns,
+               const Sum* bias) const {
     const std::span<const GemmSegment> segments = OutputSegments(columns);
     const std::int64_t step = Step(columns);
     if (step != 1 && g_.output.channel == 1) {
-      return StoreTransposed<Out>(task, columns, segments, bias);
+      return StoreTransposed<Out>(sums, task, columns, segments, bias);
     }
     thread_local std::vector<Out> rounded;
     rounded.resize(static_cast<std::size_t>(step == 1 ? 0 : columns.count));
@@ -168,7 +171,7 @@ class Totals {
 
   // The same where filters are side by side: square by square, so that whole lines are written.
   template <typename Out>
-  void StoreTransposed(const GemmTask& task, const TileColumns& columns,
+  void StoreTransposed(const Sum* sums, const GemmTask& task, const TileColumns& columns,
                        std::span<const GemmSegment> segments, const Sum* bias) const {
     constexpr std::int64_t kSide = 64;
     alignas(64) std::array<Sum, kSide * kSide> square;  // [columns][filters]
@@ -178,12 +181,12 @@ class Totals {
         const std::int64_t width = std::min(kSide, count - j);
         for (std::int64_t i = 0; i < task.rows; i += kSide) {
           const std::int64_t height = std::min(kSide, task.rows - i);
-          const Sum* from = Scratch::OfThread().Sums() + i * columns.count + first + j;
+          const Sum* from = sums + i * columns.count + first + j;
           Transpose(from, columns.count, width, height, square.data(), kSide);
           Out* to = OutputOf<Out>(task) + offset + j * step + i;
-          for (Sum* sums = square.data(); sums != square.data() + width * kSide; sums += kSide) {
-            for (std::int64_t r = 0; bias != nullptr && r < height; ++r) sums[r] += bias[i + r];
-            RoundRow(sums, Sum{0}, height, to);
+          for (Sum* row = square.data(); row != square.data() + width * kSide; row += kSide) {
+            for (std::int64_t r = 0; bias != nullptr && r < height; ++r) row[r] += bias[i + r];
+            RoundRow(row, Sum{0}, height, to);
             to += step;
           }
         }

@@ -134,22 +134,24 @@ WindowCopy::Reach WindowCopy::Reads() const {
   return reach;
 }
 
+// Whether rows are stretches of the input, and no padding.
+bool WindowCopy::HasPlainRows() const {
+  return !rows_.empty() && copies_.size() == 1 && copies_[0].planes == 1 && stride_ == 1 &&
+         padding_.empty() && outside_.empty();
+}
+
 std::optional<WindowCopy::Stretch> WindowCopy::OneStretch() const {
-  if (rows_.size() != 1 || copies_.size() != 1 || !padding_.empty() || !outside_.empty() ||
-      copies_[0].planes != 1 || stride_ != 1) {
-    return std::nullopt;
-  }
+  if (!HasPlainRows() || rows_.size() != 1) return std::nullopt;
   return Stretch{rows_[0].from + copies_[0].from, rows_[0].to + copies_[0].to, copies_[0].count};
 }
 
 // Rows that follow each other in the input and in the window alike are one.
 void WindowCopy::JoinRows() {
-  if (rows_.empty() || copies_.size() != 1 || stride_ != 1 || copies_[0].planes != 1) return;
-  if (!padding_.empty() || !outside_.empty()) return;
+  if (!HasPlainRows()) return;
   const std::int64_t count = copies_[0].count;
   for (std::size_t i = 1; i < rows_.size(); ++i) {
-    if (rows_[i].from != rows_[i - 1].from + count || rows_[i].to != rows_[i - 1].to + count)
-      return;
+    const Row& last = rows_[i - 1];
+    if (rows_[i].from != last.from + count || rows_[i].to != last.to + count) return;
   }
   copies_[0].count *= static_cast<std::int64_t>(rows_.size());
   rows_.erase(rows_.begin() + 1, rows_.end());

@@ -100,6 +100,7 @@ class WindowCopy {
   };
   void AddPlane(const RowSource& source, std::int64_t first, std::int64_t width, std::int64_t to);
   void AddCopy(const Copy& copy);
+  bool HasPlainRows() const;
   void JoinRows();
 
   std::vector<Row> rows_;         // that are input

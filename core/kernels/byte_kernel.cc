@@ -43,11 +43,10 @@ struct InHalves {
 
 #elif HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
 
-// A call: inlined into every block, the loops would take compilers minutes.
 struct InHalves {
   static constexpr int kParts = 2;
   template <class D, class V>
-  static HWY_NOINLINE V Add(D d, V u, V s, V sum) {
+  static CONVSERVE_STEP V Add(D d, V u, V s, V sum) {
     constexpr std::size_t kLanes = hn::MaxLanes(D());
     std::uint8_t unsigned_bytes[4 * kLanes];
     std::int8_t signed_bytes[4 * kLanes];

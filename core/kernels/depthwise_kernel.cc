@@ -22,15 +22,6 @@ namespace convserve {
 namespace HWY_NAMESPACE {
 namespace {
 
-// Of functions that emulated targets call: inlined everywhere, their loops over lanes would take
-// compilers minutes.
-#undef CONVSERVE_STEP
-#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
-#define CONVSERVE_STEP HWY_NOINLINE
-#else
-#define CONVSERVE_STEP HWY_INLINE
-#endif
-
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 using M = hn::Mask<D>;

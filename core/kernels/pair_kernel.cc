@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -26,30 +25,8 @@ namespace {
 // Ways to add the products of two pairs to each lane of sum.
 struct InTwo {
   static constexpr int kParts = 2;  // that an element is split into
-#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
-  // A call: inlined into every block, the loops would take compilers minutes.
   template <class D, class V>
-  static HWY_NOINLINE V Add(D d, V a, V b, V sum) {
-    constexpr std::size_t kLanes = hn::MaxLanes(D());
-    float lanes[3][kLanes];
-    hn::StoreU(a, d, lanes[0]);
-    hn::StoreU(b, d, lanes[1]);
-    hn::StoreU(sum, d, lanes[2]);
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      const auto pair_a = std::bit_cast<std::uint32_t>(lanes[0][i]);
-      const auto pair_b = std::bit_cast<std::uint32_t>(lanes[1][i]);
-      const auto upper = [](std::uint32_t bits) {
-        return std::bit_cast<float>(bits & 0xffff0000U);
-      };
-      const auto lower = [](std::uint32_t bits) { return std::bit_cast<float>(bits << 16); };
-      lanes[2][i] = std::fma(lower(pair_a), lower(pair_b),
-                             std::fma(upper(pair_a), upper(pair_b), lanes[2][i]));
-    }
-    return hn::LoadU(d, lanes[2]);
-  }
-#else
-  template <class D, class V>
-  static HWY_INLINE V Add(D d, V a, V b, V sum) {
+  static CONVSERVE_STEP V Add(D d, V a, V b, V sum) {
     const hn::RebindToUnsigned<D> bits;
     const auto upper = [&](V pair) HWY_ATTR {
       return hn::BitCast(d, hn::And(hn::BitCast(bits, pair), hn::Set(bits, 0xffff0000U)));
@@ -59,7 +36,6 @@ struct InTwo {
     };
     return MulAdd(d, lower(a), lower(b), MulAdd(d, upper(a), upper(b), sum));
   }
-#endif
 };
 
 #if HWY_TARGET == HWY_AVX3

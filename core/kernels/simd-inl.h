@@ -21,6 +21,15 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+// Of functions that emulated targets call: inlined everywhere, their loops over lanes would take
+// compilers minutes.
+#undef CONVSERVE_STEP
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+#define CONVSERVE_STEP HWY_NOINLINE
+#else
+#define CONVSERVE_STEP HWY_INLINE
+#endif
+
 // Registers of the instruction set, in vectors.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
 constexpr char kInstructionSet[] = "avx512";
