@@ -28,28 +28,6 @@ using M = hn::Mask<D>;
 
 HWY_INLINE std::int64_t Lanes() { return static_cast<std::int64_t>(hn::Lanes(D())); }
 
-// Lanes [first, last).
-HWY_INLINE M LanesBetween(std::int64_t first, std::int64_t last) {
-  const D d;
-  return hn::AndNot(hn::FirstN(d, static_cast<std::size_t>(first)),
-                    hn::FirstN(d, static_cast<std::size_t>(last)));
-}
-
-// The lanes of `mask` of what begins at `from`, zero elsewhere; nothing else is read.
-CONVSERVE_STEP V LoadSome(const float* from, M mask) {
-  const D d;
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-  return hn::MaskedLoad(mask, d, from);
-#else
-  HWY_ALIGN float lanes[hn::MaxLanes(D())];
-  hn::Store(hn::IfThenElseZero(mask, hn::Set(d, 1.0F)), d, lanes);
-  for (std::size_t i = 0; i < hn::Lanes(d); ++i) {
-    if (lanes[i] != 0) lanes[i] = from[i];
-  }
-  return hn::Load(d, lanes);
-#endif
-}
-
 // One of the planes.
 struct Plane {
   Plane(const DepthwisePlanes& p, std::int64_t index)
@@ -119,8 +97,8 @@ class WidePlanes {
     for (int j = 0; j < 3; ++j) {
       const std::int64_t column = x - p_.left + j;
       const std::int64_t first = std::clamp<std::int64_t>(-column, 0, Lanes());
-      edge.masks[j] =
-          LanesBetween(first, std::clamp<std::int64_t>(p_.in_columns - column, first, Lanes()));
+      edge.masks[j] = LanesBetween(
+          D(), first, std::clamp<std::int64_t>(p_.in_columns - column, first, Lanes()));
     }
   }
 
@@ -172,7 +150,7 @@ class WidePlanes {
       HWY_UNROLL(4) for (int j = 0; j < 3; ++j) {
         V input;
         if constexpr (kReading == Reading::kSome) {
-          input = LoadSome(from + j, edges_[edge].masks[j]);
+          input = LoadSome(D(), from + j, edges_[edge].masks[j]);
         } else {
           input = hn::LoadU(d, from + j);
         }
@@ -255,8 +233,8 @@ class NarrowPlanes {
   // Lanes with rows [first, last) of the input that a vector holds, and of the outputs.
   struct Part {
     Part(const DepthwisePlanes& p, std::int64_t first, std::int64_t last)
-        : in(LanesBetween(first * p.in_columns, last * p.in_columns)),
-          out(LanesBetween(first * p.columns, last * p.columns)) {}
+        : in(LanesBetween(D(), first * p.in_columns, last * p.in_columns)),
+          out(LanesBetween(D(), first * p.columns, last * p.columns)) {}
     M in, out;
   };
 
@@ -310,7 +288,7 @@ class NarrowPlanes {
   template <bool kSome, std::int64_t kVectors>
   CONVSERVE_STEP void AddRows(const Plane& plane, int i, const float* from, const Part& part,
                               V (&sums)[kVectors]) const {
-    const V rows = LoadSome(from, part.in);
+    const V rows = LoadSome(D(), from, part.in);
     HWY_UNROLL(4) for (int j = 0; j < 3; ++j) {
       const V input = hn::TableLookupLanes(rows, shifts_[j]);
       HWY_UNROLL(4) for (int v = 0; v < kVectors; ++v) {

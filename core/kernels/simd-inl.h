@@ -26,8 +26,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 #undef CONVSERVE_STEP
 #if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
 #define CONVSERVE_STEP HWY_NOINLINE
+constexpr bool kEmulated = true;
 #else
 #define CONVSERVE_STEP HWY_INLINE
+constexpr bool kEmulated = false;
 #endif
 
 // Registers of the instruction set, in vectors.
@@ -227,6 +229,29 @@ HWY_INLINE void CopyFew(const T* HWY_RESTRICT from, std::int64_t count, T* HWY_R
   } else if (count > 0) {
     *to = *from;
   }
+}
+
+// Lanes [first, last).
+template <class D>
+HWY_INLINE hn::Mask<D> LanesBetween(D d, std::int64_t first, std::int64_t last) {
+  return hn::AndNot(hn::FirstN(d, static_cast<std::size_t>(first)),
+                    hn::FirstN(d, static_cast<std::size_t>(last)));
+}
+
+// The lanes of `mask` of what begins at `from`, zero elsewhere; nothing else is read.
+template <class D>
+CONVSERVE_STEP hn::VFromD<D> LoadSome(D d, const hn::TFromD<D>* from, hn::Mask<D> mask) {
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+  return hn::MaskedLoad(mask, d, from);
+#else
+  using T = hn::TFromD<D>;
+  HWY_ALIGN T lanes[hn::MaxLanes(D())];
+  hn::Store(hn::IfThenElseZero(mask, hn::Set(d, T{1})), d, lanes);
+  for (std::size_t i = 0; i < hn::Lanes(d); ++i) {
+    if (lanes[i] != 0) lanes[i] = from[i];
+  }
+  return hn::Load(d, lanes);
+#endif
 }
 
 // Writes the first `count` lanes, and nothing past them. Not by a masked store: AMD's take tens of
