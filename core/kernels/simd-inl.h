@@ -254,6 +254,26 @@ CONVSERVE_STEP hn::VFromD<D> LoadSome(D d, const hn::TFromD<D>* from, hn::Mask<D
 #endif
 }
 
+#if HWY_TARGET != HWY_SCALAR
+// The lanes of `low` from kLanes on, and then the first kLanes of `high`.
+template <int kLanes, class D, class V = hn::VFromD<D>>
+HWY_INLINE V SlideDown(D d, V low, V high) {
+  constexpr int kBytes = kLanes * static_cast<int>(sizeof(hn::TFromD<D>));
+  static_assert(kBytes < 16);
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+  static_assert(sizeof(hn::TFromD<D>) == 4);
+  const hn::RebindToSigned<D> bits;
+  const auto lanes = hn::BitCast(bits, low);
+  return hn::BitCast(
+      d, decltype(lanes){_mm512_alignr_epi32(hn::BitCast(bits, high).raw, lanes.raw, kLanes)});
+#elif HWY_TARGET == HWY_AVX2
+  return hn::CombineShiftRightBytes<kBytes>(d, hn::ConcatLowerUpper(d, high, low), low);
+#else
+  return hn::CombineShiftRightBytes<kBytes>(d, high, low);
+#endif
+}
+#endif
+
 // Writes the first `count` lanes, and nothing past them. Not by a masked store: AMD's take tens of
 // cycles.
 template <class D, class V = hn::VFromD<D>>
