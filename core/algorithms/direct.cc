@@ -127,12 +127,14 @@ class Direct {
     const std::int64_t at_once = std::min(g_.groups, CeilDivide(kTaskProducts, products));
     const std::int64_t blocks = CeilDivide(g_.groups, at_once);
     ForEachTask(g_.batch * blocks * tiles, run_.stop, [&](std::int64_t task) {
+      const auto origin = [&](std::int64_t tile) {
+        return Window::Origin{tile / x_tiles / y_tiles,
+                              tile / x_tiles % y_tiles * shared.extent.rows,
+                              tile % x_tiles * shared.extent.width};
+      };
       const std::int64_t tile = task % tiles;
-      const Window::Origin origin{tile / x_tiles / y_tiles,
-                                  tile / x_tiles % y_tiles * shared.extent.rows,
-                                  tile % x_tiles * shared.extent.width};
       const std::int64_t first = task / tiles % blocks * at_once;
-      ComputeTile(shared, phases, origin,
+      ComputeTile(shared, phases, origin(tile), origin(std::min(tile + 1, tiles - 1)),
                   {task / tiles / blocks, first, std::min(first + at_once, g_.groups)});
     });
     if (stopped() || run_.problem.padding_mode() != PaddingMode::kZeros) return;
@@ -196,7 +198,8 @@ class Direct {
   };
 
   void ComputeTile(const DirectWindow& shared, const std::deque<PhaseRun>& phases,
-                   const Window::Origin& origin, const Groups& groups) const {
+                   const Window::Origin& origin, const Window::Origin& next,
+                   const Groups& groups) const {
     const auto& axes = shared.patches.phases;
     const Window::Extent extent{std::min(shared.extent.rows, axes[1].outputs - origin.y),
                                 std::min(shared.extent.width, axes[2].outputs - origin.x)};
@@ -212,6 +215,10 @@ class Direct {
       tiles.push_back(TileOf(phase, window, shared.window.pitch(), origin, extent, groups.batch));
     }
     for (std::int64_t group = groups.first; group < groups.last; ++group) {
+      const bool last = group + 1 == groups.last;
+      tiles.front().tile.ahead =
+          Input(axes, groups.batch, last ? group : group + 1, last ? next : origin);
+      tiles.front().tile.ahead_pitch = axes[1].input_step * g_.input.spatial[1];
       for (std::int64_t c = 0; c < g_.channels; c += shared.channels) {
         if (stopped()) return;
         const Channels channels{c, std::min(shared.channels, g_.channels - c)};
@@ -221,6 +228,21 @@ class Direct {
         }
       }
     }
+  }
+
+  // Where a window of a group's only channel begins in the input, about; null where that is not
+  // read row by row.
+  const T* Input(const std::array<Phase, 3>& axes, std::int64_t batch, std::int64_t group,
+                 const Window::Origin& origin) const {
+    if (run_.operands.input.data_type != DataTypeOf<T> || g_.channels > 1 ||
+        g_.input.spatial[2] != 1) {
+      return nullptr;
+    }
+    const auto element = [&](std::size_t axis, std::int64_t output) {
+      return std::max<std::int64_t>(axes[axis].Input(output, 0), 0) * g_.input.spatial[axis];
+    };
+    return run_.operands.input.As<T>() + batch * g_.input.batch + group * g_.input.group +
+           element(0, origin.z) + element(1, origin.y) + element(2, origin.x);
   }
 
   // The tile of one phase; without rows where the phase has none.

@@ -15,8 +15,9 @@ namespace {
 
 // More make a matrix product that is faster.
 constexpr std::int64_t kMaxFilters = 2;
-// Elements that a block of output rows meets, in the L1 cache.
-constexpr std::int64_t kBlockWindowSize = std::int64_t{6} * 1024;
+// Elements that a block of output rows meets at most. Windows of longer rows are copied faster, but
+// those of few rows share many with the next window.
+constexpr std::int64_t kBlockWindowSize = kDirectWindow / 2;
 // Outputs of a row that a window must have room for.
 constexpr std::int64_t kMinWidth = 32;
 // Taps of a kernel at most.

@@ -15,7 +15,7 @@
 namespace convserve {
 
 // Elements of a window, in the L2 cache.
-inline constexpr std::int64_t kDirectWindow = std::int64_t{24} * 1024;
+inline constexpr std::int64_t kDirectWindow = std::int64_t{48} * 1024;
 // The place of a window, and of the sums of its tile where they are rounded to another type.
 inline constexpr std::int64_t kDirectPlace = kDirectWindow + kDirectSlack;
 

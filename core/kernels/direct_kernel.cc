@@ -25,6 +25,12 @@ namespace HWY_NAMESPACE {
 // Rows of outputs computed at once.
 constexpr int kMostRows = 4;
 
+// The widest blocks of so many rows: sums, a row of the window, and a weight fit the registers.
+constexpr int BlockVectors(int rows) {
+  return VectorsFor(rows,
+                    [rows](int vectors) { return kSlides ? 1 + std::max(vectors - rows, 0) : 0; });
+}
+
 // The taps of a plane, in parts of kDirectSum at most: some whole rows, or some of one row.
 struct TapParts {
   template <typename T>
@@ -47,6 +53,7 @@ class DirectBlock {
  public:
   static void Run(const DirectTile<T>& tile, std::int64_t row, std::int64_t column) {
     DirectBlock block(tile);
+    if (tile.ahead != nullptr) block.FetchAhead(row, column);
     block.AddPlanes(tile.window + row * tile.pitch + column);
     block.Store(row, column);
   }
@@ -57,6 +64,14 @@ class DirectBlock {
 
   HWY_INLINE explicit DirectBlock(const DirectTile<T>& tile) : tile_(tile), weights_(tile.weights) {
     earlier_.Start(sums_);
+  }
+
+  HWY_INLINE void FetchAhead(std::int64_t row, std::int64_t column) const {
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(D()));
+    const T* at = tile_.ahead + row * tile_.ahead_pitch + column;
+    for (int r = 0; r < kRows; ++r, at += tile_.ahead_pitch) {
+      for (int v = 0; v < kVectors; ++v) __builtin_prefetch(at + v * lanes, 0, 2);
+    }
   }
 
   HWY_INLINE void AddPlanes(const T* from) {
@@ -111,28 +126,25 @@ class DirectBlock {
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
     const auto taps = static_cast<std::int64_t>(tile_.tap_columns.size());
     const T* weights = weights_ + i * taps;
+    V input[kVectors];
     for (std::int64_t j = 0; j < columns_; ++j) {
       const T* HWY_RESTRICT at = from + tap_columns_[j];
-      // The shorter side of the outer product stays in registers.
-      if constexpr (kVectors <= kLast - kFirst) {
-        V input[kVectors];
-        HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) input[v] = hn::LoadU(d, at + v * lanes);
-        HWY_UNROLL(4) for (int r = kFirst; r < kLast; ++r) {
-          const V weight = hn::Set(d, weights[j - r * taps]);
-          HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
-            sums_[r][v] = MulAdd(d, weight, input[v], sums_[r][v]);
+      if (kSlides && j > 0 && tap_columns_[j] == tap_columns_[j - 1] + 1) {
+        // Every second vector: loads and slides take turns.
+        HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
+          if (v % 2 == 0 && v + 1 < kVectors) {
+            input[v] = SlideDown<1>(d, input[v], input[v + 1]);
+          } else {
+            input[v] = hn::LoadU(d, at + v * lanes);
           }
         }
       } else {
-        V weight[kRows];
-        HWY_UNROLL(4) for (int r = kFirst; r < kLast; ++r) {
-          weight[r] = hn::Set(d, weights[j - r * taps]);
-        }
+        HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) input[v] = hn::LoadU(d, at + v * lanes);
+      }
+      HWY_UNROLL(4) for (int r = kFirst; r < kLast; ++r) {
+        const V weight = hn::Set(d, weights[j - r * taps]);
         HWY_UNROLL(8) for (int v = 0; v < kVectors; ++v) {
-          const V input = hn::LoadU(d, at + v * lanes);
-          HWY_UNROLL(4) for (int r = kFirst; r < kLast; ++r) {
-            sums_[r][v] = MulAdd(d, weight[r], input, sums_[r][v]);
-          }
+          sums_[r][v] = MulAdd(d, weight, input[v], sums_[r][v]);
         }
       }
     }
@@ -192,10 +204,10 @@ void RunRows(const DirectTile<T>& tile, std::int64_t row) {
   static constexpr auto kBlocks = []<int... kVectors>(std::integer_sequence<int, kVectors...>) {
     return std::array{&DirectBlock<T, kRows, kVectors + 1>::Run...};
   }
-  (std::make_integer_sequence<int, VectorsFor(kRows)>());
+  (std::make_integer_sequence<int, BlockVectors(kRows)>());
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
   const std::int64_t vectors = CeilDivide(tile.columns, lanes);
-  ForEachPart(vectors, VectorsFor(kRows), [&](std::int64_t first, std::int64_t width) {
+  ForEachPart(vectors, BlockVectors(kRows), [&](std::int64_t first, std::int64_t width) {
     kBlocks[static_cast<std::size_t>(width - 1)](tile, row, first * lanes);
   });
 }

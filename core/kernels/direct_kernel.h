@@ -38,6 +38,9 @@ struct DirectTile {
   std::int64_t columns = 0;
   bool accumulate = false;
   bool past_caches = false;  // has whole lines of C written past the caches
+  // What will be read next, or null: fetched row by row, as this tile is computed.
+  const T* ahead = nullptr;
+  std::int64_t ahead_pitch = 0;
 
   // Whether output row y meets with tap row i what row y + 1 meets with tap row i - 1: then a row
   // of the window is read once for several rows of outputs.

@@ -254,25 +254,27 @@ CONVSERVE_STEP hn::VFromD<D> LoadSome(D d, const hn::TFromD<D>* from, hn::Mask<D
 #endif
 }
 
-#if HWY_TARGET != HWY_SCALAR
+// Whether SlideDown() is one instruction, and cheaper than a load that meets two cache lines.
+constexpr bool kSlides = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL;
+
 // The lanes of `low` from kLanes on, and then the first kLanes of `high`.
 template <int kLanes, class D, class V = hn::VFromD<D>>
-HWY_INLINE V SlideDown(D d, V low, V high) {
-  constexpr int kBytes = kLanes * static_cast<int>(sizeof(hn::TFromD<D>));
-  static_assert(kBytes < 16);
+HWY_INLINE V SlideDown([[maybe_unused]] D d, [[maybe_unused]] V low, V high) {
+  [[maybe_unused]] constexpr int kBytes = kLanes * static_cast<int>(sizeof(hn::TFromD<D>));
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-  static_assert(sizeof(hn::TFromD<D>) == 4);
-  const hn::RebindToSigned<D> bits;
-  const auto lanes = hn::BitCast(bits, low);
-  return hn::BitCast(
-      d, decltype(lanes){_mm512_alignr_epi32(hn::BitCast(bits, high).raw, lanes.raw, kLanes)});
+  const hn::Repartition<std::int32_t, D> words;
+  const auto from = hn::BitCast(words, low);
+  const auto until = hn::BitCast(words, high);
+  return hn::BitCast(d, decltype(from){_mm512_alignr_epi32(until.raw, from.raw, kBytes / 4)});
 #elif HWY_TARGET == HWY_AVX2
   return hn::CombineShiftRightBytes<kBytes>(d, hn::ConcatLowerUpper(d, high, low), low);
+#elif HWY_TARGET == HWY_SCALAR
+  static_assert(kLanes == 1);
+  return high;
 #else
   return hn::CombineShiftRightBytes<kBytes>(d, high, low);
 #endif
 }
-#endif
 
 // Writes the first `count` lanes, and nothing past them. Not by a masked store: AMD's take tens of
 // cycles.
