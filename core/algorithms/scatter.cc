@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/border.h"
@@ -164,6 +165,25 @@ class Scatter {
     }
   }
 
+  // Rows are cut by a strip into a few pieces, unless they are very short.
+  using StripRuns = absl::InlinedVector<StripRun, 4>;
+
+  // Where the columns of a tile's strip stand in a plane; none past the last column.
+  StripRuns RunsAt(const Tile& tile, std::int64_t column) const {
+    StripRuns runs;
+    const std::int64_t columns = std::min(kernels_.strip, tile.columns() - column);
+    Box::ForEachPiece(column, columns, tile.size[2], [&](std::int64_t at, std::int64_t length) {
+      const std::int64_t row = at / tile.size[2];
+      const Index q = {row / tile.size[1], row % tile.size[1], at % tile.size[2]};
+      std::int64_t from = 0;
+      for (std::size_t axis = 0; axis < 3; ++axis) {
+        from += (tile.in[axis] + q[axis]) * g_.input.spatial[axis];
+      }
+      runs.push_back({from, at - column, length});
+    });
+    return runs;
+  }
+
   // Adds channels [first, first + count) to the products of a tile.
   void Multiply(const Task& task, const Tile& tile, std::int64_t first, std::int64_t count,
                 float* weights, float* strip, float* products) const {
@@ -183,31 +203,31 @@ class Scatter {
     }
     const float* const input = run_.operands.input.As<float>() + task.image * g_.input.batch +
                                task.group * g_.input.group + first * g_.input.channel;
+    StripRuns next = RunsAt(tile, 0);
     for (std::int64_t column = 0; column < tile.columns(); column += kernels_.strip) {
-      const std::int64_t columns = std::min(kernels_.strip, tile.columns() - column);
-      std::array<StripRun, kMaxStrip> runs;
-      std::size_t run_count = 0;
-      Box::ForEachPiece(column, columns, tile.size[2], [&](std::int64_t at, std::int64_t length) {
-        const std::int64_t row = at / tile.size[2];
-        const Index q = {row / tile.size[1], row % tile.size[1], at % tile.size[2]};
-        std::int64_t from = 0;
-        for (std::size_t axis = 0; axis < 3; ++axis) {
-          from += (tile.in[axis] + q[axis]) * g_.input.spatial[axis];
-        }
-        runs[run_count++] = {from, at - column, length};
-      });
-      packing_.patches({.from = input,
-                        .offsets = std::span(offsets).first(static_cast<std::size_t>(count)),
-                        .runs = std::span(runs).first(run_count),
-                        .out = strip});
+      const StripRuns runs = next;
+      next = RunsAt(tile, column + kernels_.strip);
       PanelProduct product;
+      for (std::size_t i = 0; i < std::min(product.fetch.size(), next.size()); ++i) {
+        product.fetch[i] = {input + next[i].from, count, g_.input.channel, next[i].count};
+      }
+      // A strip that is a part of a row is packed by the first panel that reads it.
+      const float* const in_row = input + runs.front().from;
+      if (runs.front().count == kernels_.strip) {
+        product.packing = {&in_row, offsets.data()};
+      } else {
+        packing_.patches({.from = input,
+                          .offsets = std::span(offsets).first(static_cast<std::size_t>(count)),
+                          .runs = runs,
+                          .out = strip});
+      }
       product.a = weights;
       product.panel_depth = count;
       product.depth = count;
       product.strip_depth = product.depth;
       product.rows = tiles_.rows;
       product.b = strip;
-      product.columns = columns;
+      product.columns = std::min(kernels_.strip, tile.columns() - column);
       product.c = products + column;
       product.c_stride = tiles_.pitch;
       if (first > 0) product.before = product.c;
