@@ -132,6 +132,9 @@ void CopySideBySide(const T* from, std::int64_t count, T* out) {
     std::int64_t i = 0;
     for (; i < count - kVector; i += kVector) std::memcpy(out + i, from + i, 16);
     std::memcpy(out + count - kVector, from + count - kVector, 16);
+  } else if (kVector >= 2 && count >= kVector / 2) {
+    std::memcpy(out, from, 8);
+    std::memcpy(out + count - kVector / 2, from + count - kVector / 2, 8);
   } else {
     for (std::int64_t i = 0; i < count; ++i) out[i] = from[i];
   }
@@ -189,23 +192,6 @@ void CopyPlanes(const In* from, std::int64_t stride, std::int64_t count, std::in
     out += some * out_step;
     planes -= some;
   }
-}
-
-// out[i] = row[first + i*step] for i < length, or padding.
-template <typename T, typename In>
-void CopyRow(const In* row, const RowSource& source, std::int64_t first, std::int64_t length,
-             T* out) {
-  const auto [inside, outside] = source.Inside(first, length);
-  const auto pad = [&](std::int64_t from, std::int64_t to) {
-    for (std::int64_t i = from; i < to; ++i) {
-      const std::int64_t at = SourceIndex(source.mode, first + i * source.step, source.size);
-      out[i] = at < 0 ? T{0} : Widen<T>(row[at * source.stride]);
-    }
-  };
-  pad(0, inside);
-  CopyStrided(row + (first + inside * source.step) * source.stride, source.step * source.stride,
-              outside - inside, out + inside);
-  pad(outside, length);
 }
 
 }  // namespace convserve

@@ -238,27 +238,36 @@ void NarrowPhase<Narrow>::Copy(const GemmBlock& block, GemmScratch<Element>& scr
 
 template <class Narrow>
 void NarrowPhase<Narrow>::CopyPatches(const GemmBlock& block, GemmScratch<Element>& scratch) const {
-  const std::int64_t count = block.columns.count;
-  const std::int64_t pitch = OddLines(count);
+  // So few at a time that their numbers are still in the L2 cache when they become elements.
+  constexpr std::int64_t kColumns = 256 / sizeof(Number);
+  const std::int64_t pitch = OddLines(block.columns.count);
+  scratch.moderate = true;
+  for (std::int64_t first = 0; first < block.columns.count; first += kColumns) {
+    const std::int64_t count = std::min(kColumns, block.columns.count - first);
+    CopyColumns(block, {block.columns.first + first, count}, pitch, scratch.buffer + first,
+                scratch);
+  }
+  SetPatchOffsets(pitch, block.depth, scratch.offsets.data());
+}
+
+template <class Narrow>
+void NarrowPhase<Narrow>::CopyColumns(const GemmBlock& block, const Columns& columns,
+                                      std::int64_t pitch, Element* out,
+                                      GemmScratch<Element>& scratch) const {
   auto* const rows = reinterpret_cast<Number*>(scratch.rest);
   const std::int64_t first = block.first_depth * kCount;
   const std::int64_t depth = std::min(block.depth * kCount, numbers_.depth() - first);
-  PackPatches(numbers_, block.task.batch, block.task.group,
-              {block.columns.first, count, first, depth}, pitch, rows);
+  const std::int64_t count = columns.count;
+  PackPatches(numbers_, block.task.batch, block.task.group, {columns.first, count, first, depth},
+              count, rows);
   if constexpr (!kBytes) {
     // No weight of zero makes up for what is not finite.
-    for (std::int64_t k = depth; k < block.depth * kCount; ++k) {
-      std::fill_n(rows + k * pitch, count, Number{});
-    }
-    scratch.moderate = true;
-    for (std::int64_t k = 0; k < depth && scratch.moderate; ++k) {
-      scratch.moderate = AreModerate(rows + k * pitch, count);
-    }
+    std::fill_n(rows + depth * count, (block.depth * kCount - depth) * count, Number{});
+    scratch.moderate = scratch.moderate && AreModerate(rows, depth * count);
   }
   for (std::int64_t k = 0; k < block.depth; ++k) {
-    Make(rows + k * kCount * pitch, pitch, count, flip(), scratch.buffer + k * pitch);
+    Make(rows + k * kCount * count, count, count, flip(), out + k * pitch);
   }
-  SetPatchOffsets(pitch, block.depth, scratch.offsets.data());
 }
 
 template <class Narrow>

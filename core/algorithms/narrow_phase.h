@@ -104,6 +104,12 @@ class NarrowPhase {
   static void Make(const Number* from, std::int64_t pitch, std::int64_t count, std::uint8_t flip,
                    Element* to, std::int64_t times = 1);
   void CopyPatches(const GemmBlock& block, GemmScratch<Element>& scratch) const;
+  // Columns of the patch matrix.
+  struct Columns {
+    std::int64_t first, count;
+  };
+  void CopyColumns(const GemmBlock& block, const Columns& columns, std::int64_t pitch, Element* out,
+                   GemmScratch<Element>& scratch) const;
   void CopyWindow(const GemmBlock& block, GemmScratch<Element>& scratch) const;
   void CopyElements(const WindowCopy& copies, const GemmBlock& block, std::int64_t first,
                     std::int64_t last, GemmScratch<Element>& scratch) const;

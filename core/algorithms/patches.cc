@@ -1,8 +1,13 @@
 #include "core/algorithms/patches.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <tuple>
 #include <type_traits>
+#include <vector>
 
 #include "core/algorithms/copy_row.h"
 #include "core/convert.h"
@@ -58,20 +63,37 @@ class PatchPacker {
   // [depth][pitch] from `first_column` on.
   void Pack(std::int64_t first_column, std::int64_t columns, const Block& block, std::int64_t pitch,
             T* out) const {
+    if (block.depth == 0) return;
     const std::int64_t taps = patches_.taps();
-    if (taps > 0 && patches_.phases[2].outputs < kShortRow && taps * columns <= kTableSize &&
+    if (!CopiesVectors() && patches_.phases[2].outputs < kShortRow && taps <= kTableSize &&
         g_.channels > 1) {
-      PackByTable(first_column, columns, block, pitch, out);
+      for (std::int64_t done = 0; done < columns;) {
+        const std::int64_t some = std::min(kTableSize / taps, columns - done);
+        PackByTable(first_column + done, some, block, pitch, out + done);
+        done += some;
+      }
       return;
     }
+    const auto most = static_cast<std::size_t>(
+        std::max<std::int64_t>(kTableSize / std::min(taps, block.depth), 1));
+    std::vector<Segment> segments;
     for (std::int64_t done = 0; done < columns;) {
-      const Segment segment = SegmentAt(first_column + done, done, columns - done);
-      PackSegment(segment, block, pitch, out);
-      done += segment.length;
+      segments.push_back(SegmentAt(first_column + done, done, columns - done));
+      done += segments.back().length;
+      if (segments.size() < most && done < columns) continue;
+      PackSegments(segments, block, pitch, out);
+      segments.clear();
     }
   }
 
  private:
+  // Whether CopyStrided copies a row vector by vector.
+  bool CopiesVectors() const {
+    constexpr std::int64_t kVector = 16 / sizeof(T);
+    const std::int64_t step = row_.step * row_.stride;
+    return step == 1 || (step == 2 && patches_.phases[2].outputs >= kVector);
+  }
+
   Segment SegmentAt(std::int64_t column, std::int64_t offset, std::int64_t most) const {
     const auto& phases = patches_.phases;
     const std::int64_t x = column % phases[2].outputs;
@@ -84,31 +106,77 @@ class PatchPacker {
     return segment;
   }
 
-  void PackSegment(const Segment& segment, const Block& block, std::int64_t pitch, T* out) const {
+  // The row that a tap of a segment's outputs reads.
+  struct TapRow {
+    std::int64_t from = -1;   // where it begins, seen from the block's first channel; -1: padding
+    std::int64_t first = 0;   // the coordinate along it that the first output meets
+    std::int64_t inside = 0;  // the outputs that meet real input: [inside, outside)
+    std::int64_t outside = 0;
+  };
+
+  TapRow TapRowAt(const Segment& segment, const TapCursor& cursor, std::int64_t channel) const {
     const auto& phases = patches_.phases;
+    TapRow row;
+    std::int64_t from = channel * g_.input.channel;
+    for (std::size_t axis = 0; axis < 2; ++axis) {
+      const std::int64_t source =
+          SourceIndex(patches_.mode, segment.input[axis] + cursor.tap[axis] * phases[axis].tap_step,
+                      g_.axes[axis].input);
+      if (source < 0) return row;
+      from += source * g_.input.spatial[axis];
+    }
+    row.from = from;
+    row.first = segment.input[2] + cursor.tap[2] * phases[2].tap_step;
+    std::tie(row.inside, row.outside) = row_.Inside(row.first, segment.length);
+    return row;
+  }
+
+  // Row by row of the patch matrix. What is the same for every channel is found once.
+  void PackSegments(const std::vector<Segment>& segments, const Block& block, std::int64_t pitch,
+                    T* out) const {
     TapCursor cursor(patches_, block.first_depth);
-    out += segment.offset;
-    for (std::int64_t k = 0; k < block.depth; ++k, out += pitch, cursor.Next()) {
-      std::int64_t at = cursor.channel * g_.input.channel;
-      bool padding = false;
-      for (std::size_t axis = 0; axis < 2; ++axis) {
-        const std::int64_t source = SourceIndex(
-            patches_.mode, segment.input[axis] + cursor.tap[axis] * phases[axis].tap_step,
-            g_.axes[axis].input);
-        padding |= source < 0;
-        at += source * g_.input.spatial[axis];
+    const In* channel = input_ + cursor.channel * g_.input.channel;
+    const std::int64_t first_channel = cursor.channel;
+    const std::int64_t taps = std::min(patches_.taps(), block.depth);
+    std::vector<TapRow> rows;  // [tap][segment]
+    rows.reserve(static_cast<std::size_t>(taps) * segments.size());
+    for (std::int64_t k = 0; k < taps; ++k, cursor.Next()) {
+      for (const Segment& segment : segments) {
+        rows.push_back(TapRowAt(segment, cursor, cursor.channel - first_channel));
       }
-      if (padding) {
-        std::fill(out, out + segment.length, T{0});
-      } else {
-        CopyRow(input_ + at, row_, segment.input[2] + cursor.tap[2] * phases[2].tap_step,
-                segment.length, out);
+    }
+    const TapRow* row = rows.data();
+    for (std::int64_t k = 0; k < block.depth; ++k, out += pitch) {
+      if (k > 0 && k % taps == 0) {
+        row = rows.data();
+        channel += g_.input.channel;
+      }
+      for (const Segment& segment : segments) {
+        CopyRow(channel, *row++, segment.length, out + segment.offset);
       }
     }
   }
 
-  // Where rows are short, each element on its own: for every tap and column its place in a channel,
-  // -1 for padding.
+  void CopyRow(const In* channel, const TapRow& row, std::int64_t length, T* out) const {
+    if (row.from < 0) {
+      std::fill_n(out, length, T{0});
+      return;
+    }
+    const In* from = channel + row.from;
+    const auto pad = [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t i = first; i < last; ++i) {
+        const std::int64_t at = SourceIndex(row_.mode, row.first + i * row_.step, row_.size);
+        out[i] = at < 0 ? T{0} : Widen<T>(from[at * row_.stride]);
+      }
+    };
+    pad(0, row.inside);
+    CopyStrided(from + (row.first + row.inside * row_.step) * row_.stride, row_.step * row_.stride,
+                row.outside - row.inside, out + row.inside);
+    pad(row.outside, length);
+  }
+
+  // Where rows are short, each element on its own: for every tap and column
+  // its place in a channel, -1 for padding.
   void PackByTable(std::int64_t first_column, std::int64_t columns, const Block& block,
                    std::int64_t pitch, T* out) const {
     const auto& phases = patches_.phases;
@@ -170,12 +238,7 @@ void PackPatches(const Patches& patches, std::int64_t batch, std::int64_t group,
     using In = decltype(zero);
     if constexpr (kTakes<T, In>) {
       const PatchPacker<T, In> packer(patches, batch, group);
-      // In pieces, so that the lines they are written to stay in the L1 cache.
-      constexpr std::int64_t kPiece = 32;
-      for (std::int64_t done = 0; done < block.count; done += kPiece) {
-        packer.Pack(block.first + done, std::min(kPiece, block.count - done), block, pitch,
-                    out + done);
-      }
+      packer.Pack(block.first, block.count, block, pitch, out);
     }
   });
 }
