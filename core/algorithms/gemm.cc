@@ -32,6 +32,7 @@
 #include "core/algorithms/border.h"
 #include "core/algorithms/gemm_phase.h"
 #include "core/algorithms/narrow_phase.h"
+#include "core/algorithms/panel_parts.h"
 #include "core/algorithms/patches.h"
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/tiling.h"
@@ -69,11 +70,14 @@ class Gemm {
     const auto uncovered = [&](const Axis& axis) { return HasUncoveredOutputs(operation, axis); };
     if (std::any_of(g_.axes.begin(), g_.axes.end(), uncovered)) totals_.FillWithBias();
     std::deque<PhaseRun> phases;
-    ForEachPhase(run_.problem, g_, [&](const std::array<Phase, 3>& axes) {
+    const auto add = [&](const std::array<Phase, 3>& axes) {
       phases.emplace_back(run_, g_, axes, totals_.in_output());
       if (phases.size() == kPhasesAtOnce) RunPhases(phases);
       return !stopped();
-    });
+    };
+    const std::vector<std::array<Phase, 3>> apart = OutputsThatAreApart();
+    for (const std::array<Phase, 3>& axes : apart) add(axes);
+    if (apart.empty()) ForEachPhase(run_.problem, g_, add);
     RunPhases(phases);
     return StatusAfter(run_.stop);
   }
@@ -93,6 +97,19 @@ class Gemm {
   };
 
   bool stopped() const { return run_.stop.stop_requested(); }
+
+  // Whose sums are exact, in whichever parts, and whose packed weights have room: each part has its
+  // own.
+  std::vector<std::array<Phase, 3>> OutputsThatAreApart() const {
+    if constexpr (!kQuads) return {};
+    std::vector<std::array<Phase, 3>> apart = OutputsApart(run_.problem, g_);
+    std::int64_t taps = 0;
+    for (const auto& [z, y, x] : apart) taps += z.taps * y.taps * x.taps;
+    const std::int64_t packed =
+        g_.groups * g_.filters * CeilDivide(g_.channels, ByteQuad::kCount) * taps;
+    if (packed > std::ssize(run_.workspace) / std::int64_t{sizeof(T)}) apart.clear();
+    return apart;
+  }
 
   // Computes all phases and takes them off the list.
   void RunPhases(std::deque<PhaseRun>& phases) {

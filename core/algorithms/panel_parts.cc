@@ -97,23 +97,29 @@ void AddTaps(const std::array<Phase, 3>& axes, const Geometry& g, std::vector<Pa
 
 }  // namespace
 
-std::vector<PanelPart> PanelParts(const Problem& problem, const Geometry& g) {
-  std::vector<PanelPart> parts;
-  if (problem.operation() == Operation::kConv && problem.padding_mode() == PaddingMode::kZeros) {
-    const std::array<Phase, 3> phases = FirstPhases(problem, g);
-    Stretches split;
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      split[axis] = Split(phases[axis], g.axes[axis].input);
-    }
-    if (Pays({{{phases[0]}, {phases[1]}, {phases[2]}}}, split, g)) {
-      for (const Phase& z : split[0]) {
-        for (const Phase& y : split[1]) {
-          for (const Phase& x : split[2]) AddTaps({z, y, x}, g, parts);
-        }
-      }
-      return parts;
+std::vector<std::array<Phase, 3>> OutputsApart(const Problem& problem, const Geometry& g) {
+  std::vector<std::array<Phase, 3>> apart;
+  if (problem.operation() != Operation::kConv || problem.padding_mode() != PaddingMode::kZeros) {
+    return apart;
+  }
+  const std::array<Phase, 3> phases = FirstPhases(problem, g);
+  Stretches split;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    split[axis] = Split(phases[axis], g.axes[axis].input);
+  }
+  if (!Pays({{{phases[0]}, {phases[1]}, {phases[2]}}}, split, g)) return apart;
+  for (const Phase& z : split[0]) {
+    for (const Phase& y : split[1]) {
+      for (const Phase& x : split[2]) apart.push_back({z, y, x});
     }
   }
+  return apart;
+}
+
+std::vector<PanelPart> PanelParts(const Problem& problem, const Geometry& g) {
+  std::vector<PanelPart> parts;
+  for (const std::array<Phase, 3>& axes : OutputsApart(problem, g)) AddTaps(axes, g, parts);
+  if (!parts.empty()) return parts;
   std::int64_t taps = 0;
   ForEachPhase(problem, g, [&](const std::array<Phase, 3>& axes) {
     parts.push_back({.axes = axes, .first_tap = taps});

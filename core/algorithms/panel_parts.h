@@ -1,4 +1,4 @@
-// The parts of a convolution that kPanels multiplies one after another.
+// The parts of a convolution that are multiplied one after another.
 #ifndef CONVSERVE_CORE_ALGORITHMS_PANEL_PARTS_H_
 #define CONVSERVE_CORE_ALGORITHMS_PANEL_PARTS_H_
 
@@ -12,6 +12,11 @@
 
 namespace convserve {
 
+// Where dilated taps reach so far that many of them meet zero padding: outputs that meet the same
+// taps within the input, with these taps alone. Nothing where that does not pay. Follows from the
+// problem alone, and not from its batch.
+std::vector<std::array<Phase, 3>> OutputsApart(const Problem& problem, const Geometry& g);
+
 // Some taps of some outputs.
 struct PanelPart {
   std::array<Phase, 3> axes;
@@ -21,10 +26,8 @@ struct PanelPart {
   bool ends_sum = true;
 };
 
-// One part for every phase with outputs, as a rule. Where dilated taps reach so far that many of
-// them meet zero padding, outputs that meet the same taps within the input are apart, and every one
-// of their taps is a part: parts with the same tap share its weights. Follows from the problem
-// alone, and not from its batch.
+// What kPanels multiplies: one part for every phase with outputs, as a rule. Of OutputsApart()
+// every tap is a part: parts with the same tap share its weights.
 std::vector<PanelPart> PanelParts(const Problem& problem, const Geometry& g);
 
 }  // namespace convserve

@@ -204,6 +204,44 @@ TEST_F(TypedAlgorithms, PairsOfTinyNumbersBesideReflectedPadding) {
   }
 }
 
+// Where taps reach so far beside the input that outputs are cut by the taps that they meet.
+TEST_F(TypedAlgorithms, BytesFarApartAgreeWithTheReference) {
+  const LayerCase layers[] = {
+      {.name = "two axes",
+       .input = {2, 40, 19, 21},
+       .filters = 20,
+       .kernel = {3, 3},
+       .padding = {11},
+       .dilation = {11}},
+      {.name = "one axis, two groups",
+       .input = {1, 16, 70},
+       .filters = 12,
+       .kernel = {5},
+       .padding = {60},
+       .dilation = {30},
+       .groups = 2},
+      {.name = "stride, channels last",
+       .input = {2, 32, 40, 30},
+       .filters = 9,
+       .kernel = {3, 3},
+       .padding = {16},
+       .stride = {2},
+       .dilation = {16},
+       .channels_last = true},
+  };
+  for (const LayerCase& layer : layers) {
+    for (const auto& [input, weight, bias] : kBytes) {
+      ProblemSpec spec = layer.spec();
+      spec.input.data_type = input;
+      spec.weight.data_type = weight;
+      if (spec.bias) spec.bias->data_type = bias;
+      const Problem problem = *MakeProblem(spec);
+      SCOPED_TRACE(layer.name);
+      ASSERT_NO_FATAL_FAILURE(ExpectAgreement(problem, ByteOperands(random_, spec).view()));
+    }
+  }
+}
+
 TEST_F(TypedAlgorithms, OtherFloatsTakeWhatIsForFloat32Alone) {
   const LayerCase layers[] = {
       {.name = "3x3", .input = {2, 24, 12, 12}, .filters = 32, .kernel = {3, 3}, .padding = {1}},
