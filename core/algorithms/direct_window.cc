@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/algorithms/border.h"
+#include "core/algorithms/largest_that.h"
 #include "core/divide.h"
 #include "core/geometry.h"
 #include "core/phases.h"
@@ -34,12 +35,9 @@ Window::Extent TileExtent(const Patches& patches, std::int64_t channels) {
   while (extent.width > kMinWidth && !fits(block_rows, extent.width, kBlockWindowSize)) {
     extent.width = RoundUp(CeilDivide(extent.width, 2), kMinWidth);
   }
-  std::int64_t rows = 1;
-  for (std::int64_t too_many = std::min(patches.phases[1].outputs, kDirectWindow) + 1;
-       too_many - rows > 1;) {
-    const std::int64_t middle = rows + (too_many - rows) / 2;
-    (fits(middle, extent.width, kDirectWindow) ? rows : too_many) = middle;
-  }
+  const std::int64_t rows =
+      LargestThat(1, std::min(patches.phases[1].outputs, kDirectWindow),
+                  [&](std::int64_t r) { return fits(r, extent.width, kDirectWindow); });
   extent.rows = CeilDivide(patches.phases[1].outputs, CeilDivide(patches.phases[1].outputs, rows));
   return extent;
 }

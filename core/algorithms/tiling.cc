@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/algorithms/border.h"
+#include "core/algorithms/largest_that.h"
 #include "core/divide.h"
 
 namespace convserve {
@@ -53,25 +54,18 @@ Tiling WindowTiling(const Patches& patches, const TileLimits& limits) {
   const std::int64_t most = limits.sums_in_output ? kMaxColumns : kMaxSumsColumns;
   const std::int64_t row = std::min(phases[2].outputs, most);
   const auto widest = [&](std::int64_t rows) {
-    std::int64_t width = 0;
-    for (std::int64_t too_many = row + 1; too_many - width > 1;) {
-      const std::int64_t middle = width + (too_many - width) / 2;
-      (size(rows, middle) <= budget ? width : too_many) = middle;
-    }
-    return width;
+    return LargestThat(0, row, [&](std::int64_t width) { return size(rows, width) <= budget; });
   };
   std::int64_t width = widest(std::min(phases[1].outputs, phases[1].taps));
   if (width < std::min(row, 4 * kLeastWidth)) width = widest(1);
   if (width < std::min(row, kLeastWidth)) return tiling;
   tiling.x_tiles = CeilDivide(phases[2].outputs, width);
   width = std::min(width, RoundUp(CeilDivide(phases[2].outputs, tiling.x_tiles), kLeastWidth));
-  std::int64_t rows = 1;
-  for (std::int64_t too_many = phases[1].outputs + 1; too_many - rows > 1;) {
-    const std::int64_t middle = rows + (too_many - rows) / 2;
-    const bool fits = middle <= limits.buffer && size(middle, width) <= budget &&
-                      Window(patches, {middle, width}).Columns(middle, width) <= most;
-    (fits ? rows : too_many) = middle;
-  }
+  std::int64_t rows = LargestThat(1, phases[1].outputs, [&](std::int64_t r) {
+    if (r > limits.buffer) return false;
+    const Window window(patches, {r, width});
+    return window.channel_size() <= budget && window.Columns(r, width) <= most;
+  });
   tiling.y_tiles = CeilDivide(phases[1].outputs, rows);
   rows = CeilDivide(phases[1].outputs, tiling.y_tiles);
   tiling.z_tiles = phases[0].outputs;
