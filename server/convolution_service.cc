@@ -184,6 +184,7 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
     const absl::Status told = Guarded([&] {
       Tell(status);
       context_.AddTrailingMetadata(kRequestIdKey, id_);
+      if (status.ok()) return absl::OkStatus();
       if (const auto delay = RetryDelayOf(status)) {
         context_.AddTrailingMetadata("grpc-retry-pushback-ms", fmt::format("{}", delay->count()));
       } else if (status.code() == absl::StatusCode::kResourceExhausted) {
