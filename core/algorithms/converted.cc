@@ -90,7 +90,7 @@ std::int64_t BatchAtOnce(const Problem& problem) {
   return std::max<std::int64_t>(most / each, 1);
 }
 
-// Whether gemm is faster by pairs of bfloat16 than the algorithm: not where that leaves out
+// Whether gemm is faster by pairs of bfloat16 than the algorithm: not where that alone leaves out
 // padding, or has less to multiply and many products for each weight that it transforms.
 bool FasterByPairs(const Problem& problem, const Algorithm* algorithm) {
   if (!ArePairs(problem)) return false;
@@ -101,6 +101,7 @@ bool FasterByPairs(const Problem& problem, const Algorithm* algorithm) {
   if (algorithm != &kPanels && algorithm != &kChannelsLast) return false;
   if (problem.operation() != Operation::kConv) return true;
   const Geometry g(problem);
+  if (!NarrowOutputsApart(problem, g).empty()) return true;
   const Patches patches{g, problem.padding_mode(), FirstPhases(problem, g), {}, {}};
   double part = 1;
   for (std::size_t axis = 0; axis < 3; ++axis) {

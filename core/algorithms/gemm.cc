@@ -32,7 +32,6 @@
 #include "core/algorithms/border.h"
 #include "core/algorithms/gemm_phase.h"
 #include "core/algorithms/narrow_phase.h"
-#include "core/algorithms/panel_parts.h"
 #include "core/algorithms/patches.h"
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/tiling.h"
@@ -75,9 +74,22 @@ class Gemm {
       if (phases.size() == kPhasesAtOnce) RunPhases(phases);
       return !stopped();
     };
-    const std::vector<std::array<Phase, 3>> apart = OutputsThatAreApart();
-    for (const std::array<Phase, 3>& axes : apart) add(axes);
-    if (apart.empty()) ForEachPhase(run_.problem, g_, add);
+    bool apart = false;
+    if constexpr (kNarrow) {
+      // As many at a time as have room for their weights, which each packs for itself.
+      std::int64_t room = 0;
+      for (const std::array<Phase, 3>& axes : NarrowOutputsApart(run_.problem, g_)) {
+        apart = true;
+        const std::int64_t size = Part::PackedSize(g_, axes);
+        if (size > room) {
+          RunPhases(phases);
+          room = std::ssize(run_.workspace) / std::int64_t{sizeof(T)};
+        }
+        room -= size;
+        add(axes);
+      }
+    }
+    if (!apart) ForEachPhase(run_.problem, g_, add);
     RunPhases(phases);
     return StatusAfter(run_.stop);
   }
@@ -97,19 +109,6 @@ class Gemm {
   };
 
   bool stopped() const { return run_.stop.stop_requested(); }
-
-  // Whose sums are exact, in whichever parts, and whose packed weights have room: each part has its
-  // own.
-  std::vector<std::array<Phase, 3>> OutputsThatAreApart() const {
-    if constexpr (!kQuads) return {};
-    std::vector<std::array<Phase, 3>> apart = OutputsApart(run_.problem, g_);
-    std::int64_t taps = 0;
-    for (const auto& [z, y, x] : apart) taps += z.taps * y.taps * x.taps;
-    const std::int64_t packed =
-        g_.groups * g_.filters * CeilDivide(g_.channels, ByteQuad::kCount) * taps;
-    if (packed > std::ssize(run_.workspace) / std::int64_t{sizeof(T)}) apart.clear();
-    return apart;
-  }
 
   // Computes all phases and takes them off the list.
   void RunPhases(std::deque<PhaseRun>& phases) {

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "core/algorithms/border.h"
+#include "core/algorithms/panel_parts.h"
 #include "core/divide.h"
 #include "core/kernels/byte_kernel.h"
 #include "core/kernels/pair_kernel.h"
@@ -46,6 +47,11 @@ bool ArePairs(const Problem& problem) {
   return problem.input_type() == DataType::kBFloat16 &&
          problem.weight_type() == DataType::kBFloat16 &&
          (ChannelsFill(g.channels, BFloat16Pair::kCount) || g.filters >= kManyFilters);
+}
+
+std::vector<std::array<Phase, 3>> NarrowOutputsApart(const Problem& problem, const Geometry& g) {
+  constexpr double kProductsPerTap = 160;
+  return OutputsApart(problem, g, kProductsPerTap);
 }
 
 template <class Narrow>

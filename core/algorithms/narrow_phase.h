@@ -22,6 +22,7 @@
 #include "core/data_type.h"
 #include "core/geometry.h"
 #include "core/kernels/gemm_kernel.h"
+#include "core/problem.h"
 
 namespace convserve {
 
@@ -50,6 +51,9 @@ struct BFloat16Pair {
 // Whether numbers are bfloat16 and worth being multiplied in pairs.
 bool ArePairs(const Problem& problem);
 
+// OutputsApart() for parts that pack their weights each for itself.
+std::vector<std::array<Phase, 3>> NarrowOutputsApart(const Problem& problem, const Geometry& g);
+
 // Narrow is ByteQuad or BFloat16Pair.
 template <class Narrow>
 class NarrowPhase {
@@ -74,6 +78,11 @@ class NarrowPhase {
   const std::vector<std::int64_t>& corrections() const { return corrections_; }
 
   std::int64_t packed_size() const { return g_.groups * g_.filters * depth_; }
+  // The most that it is for a phase with these taps.
+  static std::int64_t PackedSize(const Geometry& g, const std::array<Phase, 3>& axes) {
+    const std::int64_t taps = axes[0].taps * axes[1].taps * axes[2].taps;
+    return g.groups * g.filters * CeilDivide(g.channels, Narrow::kCount) * taps;
+  }
   void SetPacked(Element* packed) { packed_ = packed; }
   // A part that has all channels.
   void Pack(const WeightPart& part);

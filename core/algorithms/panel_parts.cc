@@ -50,8 +50,8 @@ Work WorkOf(const Stretches& stretches) {
 }
 
 // Whether outputs that meet the same taps are worth it to be apart: a sixth less to do, where every
-// tap costs as much as some products more. Nothing may meet padding then.
-bool Pays(const Stretches& whole, const Stretches& split, const Geometry& g) {
+// tap costs as much as so many products more. Nothing may meet padding then.
+bool Pays(const Stretches& whole, const Stretches& split, const Geometry& g, double tap) {
   for (std::size_t axis = 0; axis < 3; ++axis) {
     for (const Phase& stretch : split[axis]) {
       const auto [first, last] =
@@ -61,11 +61,10 @@ bool Pays(const Stretches& whole, const Stretches& split, const Geometry& g) {
       }
     }
   }
-  constexpr double kTap = 8;
   const Work all = WorkOf(whole);
   const Work less = WorkOf(split);
   return less.taps <= kMostParts &&
-         less.products + kTap * less.taps < (all.products + kTap * all.taps) * 5 / 6;
+         less.products + tap * less.taps < (all.products + tap * all.taps) * 5 / 6;
 }
 
 // Tap `tap` of a phase alone.
@@ -97,7 +96,8 @@ void AddTaps(const std::array<Phase, 3>& axes, const Geometry& g, std::vector<Pa
 
 }  // namespace
 
-std::vector<std::array<Phase, 3>> OutputsApart(const Problem& problem, const Geometry& g) {
+std::vector<std::array<Phase, 3>> OutputsApart(const Problem& problem, const Geometry& g,
+                                               double products_per_tap) {
   std::vector<std::array<Phase, 3>> apart;
   if (problem.operation() != Operation::kConv || problem.padding_mode() != PaddingMode::kZeros) {
     return apart;
@@ -107,7 +107,9 @@ std::vector<std::array<Phase, 3>> OutputsApart(const Problem& problem, const Geo
   for (std::size_t axis = 0; axis < 3; ++axis) {
     split[axis] = Split(phases[axis], g.axes[axis].input);
   }
-  if (!Pays({{{phases[0]}, {phases[1]}, {phases[2]}}}, split, g)) return apart;
+  if (!Pays({{{phases[0]}, {phases[1]}, {phases[2]}}}, split, g, products_per_tap)) {
+    return apart;
+  }
   for (const Phase& z : split[0]) {
     for (const Phase& y : split[1]) {
       for (const Phase& x : split[2]) apart.push_back({z, y, x});
@@ -117,8 +119,9 @@ std::vector<std::array<Phase, 3>> OutputsApart(const Problem& problem, const Geo
 }
 
 std::vector<PanelPart> PanelParts(const Problem& problem, const Geometry& g) {
+  constexpr double kProductsPerTap = 8;
   std::vector<PanelPart> parts;
-  for (const std::array<Phase, 3>& axes : OutputsApart(problem, g)) AddTaps(axes, g, parts);
+  for (const auto& axes : OutputsApart(problem, g, kProductsPerTap)) AddTaps(axes, g, parts);
   if (!parts.empty()) return parts;
   std::int64_t taps = 0;
   ForEachPhase(problem, g, [&](const std::array<Phase, 3>& axes) {

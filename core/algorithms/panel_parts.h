@@ -13,9 +13,11 @@
 namespace convserve {
 
 // Where dilated taps reach so far that many of them meet zero padding: outputs that meet the same
-// taps within the input, with these taps alone. Nothing where that does not pay. Follows from the
-// problem alone, and not from its batch.
-std::vector<std::array<Phase, 3>> OutputsApart(const Problem& problem, const Geometry& g);
+// taps within the input, with these taps alone. Nothing where that does not pay, given the products
+// of one filter and channel in the time that a tap takes besides. Follows from the problem alone,
+// and not from its batch.
+std::vector<std::array<Phase, 3>> OutputsApart(const Problem& problem, const Geometry& g,
+                                               double products_per_tap);
 
 // Some taps of some outputs.
 struct PanelPart {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/algorithms/narrow_phase.h"
 #include "core/convolve.h"
 #include "core/planner.h"
 #include "gtest/gtest.h"
@@ -205,39 +206,46 @@ TEST_F(TypedAlgorithms, PairsOfTinyNumbersBesideReflectedPadding) {
 }
 
 // Where taps reach so far beside the input that outputs are cut by the taps that they meet.
-TEST_F(TypedAlgorithms, BytesFarApartAgreeWithTheReference) {
+TEST_F(TypedAlgorithms, NarrowNumbersFarApartAgreeWithTheReference) {
   const LayerCase layers[] = {
       {.name = "two axes",
-       .input = {2, 40, 19, 21},
-       .filters = 20,
+       .input = {2, 12, 40, 41},
+       .filters = 6,
        .kernel = {3, 3},
-       .padding = {11},
-       .dilation = {11}},
+       .padding = {24},
+       .dilation = {24}},
       {.name = "one axis, two groups",
-       .input = {1, 16, 70},
+       .input = {1, 16, 2000},
        .filters = 12,
        .kernel = {5},
-       .padding = {60},
-       .dilation = {30},
+       .padding = {1800},
+       .dilation = {900},
        .groups = 2},
       {.name = "stride, channels last",
-       .input = {2, 32, 40, 30},
+       .input = {1, 12, 90, 70},
        .filters = 9,
        .kernel = {3, 3},
-       .padding = {16},
+       .padding = {40},
        .stride = {2},
-       .dilation = {16},
+       .dilation = {40},
        .channels_last = true},
   };
+  constexpr Types kPairs = {DataType::kBFloat16, DataType::kBFloat16, DataType::kBFloat16};
+  std::vector<Types> narrow(std::begin(kBytes), std::end(kBytes));
+  narrow.push_back(kPairs);
   for (const LayerCase& layer : layers) {
-    for (const auto& [input, weight, bias] : kBytes) {
+    for (const auto& [input, weight, bias] : narrow) {
       ProblemSpec spec = layer.spec();
       spec.input.data_type = input;
       spec.weight.data_type = weight;
       if (spec.bias) spec.bias->data_type = bias;
       const Problem problem = *MakeProblem(spec);
       SCOPED_TRACE(layer.name);
-      ASSERT_NO_FATAL_FAILURE(ExpectAgreement(problem, ByteOperands(random_, spec).view()));
+      EXPECT_FALSE(NarrowOutputsApart(problem, Geometry::Joined(problem)).empty());
+      EXPECT_EQ(MakePlan(problem)->algorithm_name(), "gemm");
+      const RandomOperands operands = input == DataType::kBFloat16 ? IntegerOperands(random_, spec)
+                                                                   : ByteOperands(random_, spec);
+      ASSERT_NO_FATAL_FAILURE(ExpectAgreement(problem, operands.view()));
     }
   }
 }
