@@ -24,6 +24,23 @@ constexpr std::int64_t kMinWidth = 32;
 // Taps of a kernel at most.
 constexpr std::int64_t kMaxTaps = 4096;
 
+// Tiles along the rows of a plane that many threads want, where each has enough to do and shares
+// less than half of its window with others.
+std::int64_t WantedTiles(const Patches& patches, std::int64_t width) {
+  constexpr double kTiles = 16;
+  constexpr double kLeastProducts = 256 * 1024;
+  const auto& phases = patches.phases;
+  const auto planes = static_cast<double>(patches.geometry.batch * patches.geometry.groups) *
+                      static_cast<double>(phases[0].outputs);
+  const auto row = static_cast<double>(std::min(width, phases[2].outputs)) *
+                   static_cast<double>(patches.taps() * patches.geometry.channels);
+  const auto rows = static_cast<double>(phases[1].outputs);
+  const double most =
+      std::min(rows * row / kLeastProducts, rows / (2.0 * static_cast<double>(phases[1].taps)));
+  const double x_tiles = static_cast<double>(CeilDivide(phases[2].outputs, width));
+  return static_cast<std::int64_t>(std::min(kTiles / (planes * x_tiles), most));
+}
+
 // The tile of outputs for which windows of so many channels have room: rows as wide as possible,
 // then as many as possible.
 Window::Extent TileExtent(const Patches& patches, std::int64_t channels) {
@@ -38,7 +55,9 @@ Window::Extent TileExtent(const Patches& patches, std::int64_t channels) {
   const std::int64_t rows =
       LargestThat(1, std::min(patches.phases[1].outputs, kDirectWindow),
                   [&](std::int64_t r) { return fits(r, extent.width, kDirectWindow); });
-  extent.rows = CeilDivide(patches.phases[1].outputs, CeilDivide(patches.phases[1].outputs, rows));
+  const std::int64_t outputs = patches.phases[1].outputs;
+  extent.rows =
+      CeilDivide(outputs, std::max(CeilDivide(outputs, rows), WantedTiles(patches, extent.width)));
   return extent;
 }
 

@@ -175,8 +175,8 @@ class PatchPacker {
     pad(row.outside, length);
   }
 
-  // Where rows are short, each element on its own: for every tap and column
-  // its place in a channel, -1 for padding.
+  // Where rows are short, each element on its own: for every tap and column its place in a channel,
+  // -1 for padding.
   void PackByTable(std::int64_t first_column, std::int64_t columns, const Block& block,
                    std::int64_t pitch, T* out) const {
     const auto& phases = patches_.phases;
