@@ -28,9 +28,9 @@ const char* RegimeName(Regime regime) {
 double Percent(double part) { return 100 * part; }
 
 std::string Against(const RivalResult* rival) {
-  if (rival == nullptr) return fmt::format("{:>35}", "-");
-  return fmt::format("{:>15} {:>10.3f} {:>7.2f}x", rival->name, rival->time.median * kMilli,
-                     rival->ratio);
+  if (rival == nullptr) return fmt::format("{:>36}", "- ");
+  return fmt::format("{:>15} {:>10.3f} {:>7.2f}x{}", rival->name, rival->time.median * kMilli,
+                     rival->ratio, rival->error > kErrorBound ? '!' : ' ');
 }
 
 std::string RatioOrDash(double ratio) {
@@ -45,12 +45,14 @@ std::string TableHead() {
       "peak       part of the multiply-adds that registers allow\n"
       "roof       part of what that peak and the bandwidth for the mandatory bytes allow\n"
       "packed     ms with a weight packed beforehand, which steady rivals are compared with\n"
-      "rival      the best one, its ms, and how many times faster we are\n"
+      "rival      the best one, its ms, and how many times faster we are; ! past the error that we "
+      "promise\n"
+      "accurate   of steady rivals without those\n"
       "error      the largest against float64: c of c * 2^-24 * sum|x||w|, promised {}\n"
       "work       workspace as part of input + weight + output; ! above 10 % and 4 MiB\n\n"
-      "{:<16} {:<12} {:>9} {:>5} {:>9} {:>7} {:>5} {:>5} |{:>35} |{:>35} |{:>6} {:>8}\n",
+      "{:<16} {:<12} {:>9} {:>5} {:>9} {:>7} {:>5} {:>5} |{:>36} |{:>36} |{:>6} {:>8}\n",
       kErrorBound, "layer", "algorithm", "ms", "+-", "packed", "GFLOP/s", "peak", "roof",
-      "plain rival", "steady rival", "error", "work");
+      "plain rival ", "steady rival ", "error", "work");
 }
 
 std::string TableLine(const Result& result) {
@@ -91,15 +93,15 @@ std::string Slower(const std::vector<Result>& results) {
 }
 
 std::string ClassTable(const std::vector<ClassResult>& rows) {
-  std::string text =
-      fmt::format("{:<18} {:>6} {:>8} {:>5} {:>5} {:>9} {:>9} {:>9} {:>9}\n", "geometric means",
-                  "layers", "GFLOP/s", "peak", "roof", "plain", "worst", "steady", "worst");
+  std::string text = fmt::format("{:<18} {:>6} {:>8} {:>5} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
+                                 "geometric means", "layers", "GFLOP/s", "peak", "roof", "plain",
+                                 "worst", "steady", "worst", "accurate");
   for (const ClassResult& row : rows) {
-    text += fmt::format("{:<18} {:>6} {:>8.1f} {:>4.0f}% {:>4.0f}% {} {} {} {}\n", row.name,
+    text += fmt::format("{:<18} {:>6} {:>8.1f} {:>4.0f}% {:>4.0f}% {} {} {} {} {}\n", row.name,
                         row.layers, row.flops_per_second / kGiga, Percent(row.part_of_peak),
                         Percent(row.part_of_roofline), RatioOrDash(row.against_plain),
                         RatioOrDash(row.worst_against_plain), RatioOrDash(row.against_steady),
-                        RatioOrDash(row.worst_against_steady));
+                        RatioOrDash(row.worst_against_steady), RatioOrDash(row.against_accurate));
   }
   return text;
 }

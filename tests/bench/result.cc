@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+
+#include "tests/bench/verify.h"
 
 namespace convserve::bench {
 namespace {
@@ -24,7 +27,7 @@ class GeometricMean {
 
 template <typename Belongs>
 ClassResult Summarise(std::string name, const std::vector<Result>& results, Belongs belongs) {
-  GeometricMean speed, peak, roofline, plain, steady;
+  GeometricMean speed, peak, roofline, plain, steady, accurate;
   ClassResult row;
   for (const Result& result : results) {
     if (!belongs(result)) continue;
@@ -34,9 +37,20 @@ ClassResult Summarise(std::string name, const std::vector<Result>& results, Belo
     roofline.Add(result.part_of_roofline());
     if (const RivalResult* rival = result.best(Regime::kPlain)) plain.Add(rival->ratio);
     if (const RivalResult* rival = result.best(Regime::kSteady)) steady.Add(rival->ratio);
+    if (const RivalResult* rival = result.best(Regime::kSteady, kErrorBound)) {
+      accurate.Add(rival->ratio);
+    }
   }
-  return {std::move(name), row.layers,     speed.value(), peak.value(),  roofline.value(),
-          plain.value(),   steady.value(), plain.least(), steady.least()};
+  return {.name = std::move(name),
+          .layers = row.layers,
+          .flops_per_second = speed.value(),
+          .part_of_peak = peak.value(),
+          .part_of_roofline = roofline.value(),
+          .against_plain = plain.value(),
+          .against_steady = steady.value(),
+          .against_accurate = accurate.value(),
+          .worst_against_plain = plain.least(),
+          .worst_against_steady = steady.least()};
 }
 
 }  // namespace
@@ -49,10 +63,11 @@ bool Result::has_large_workspace() const {
   return workspace_bytes > std::max(mandatory_bytes / 10, std::int64_t{4} << 20);
 }
 
-const RivalResult* Result::best(Regime regime) const {
+const RivalResult* Result::best(Regime regime, double most_error) const {
   const RivalResult* best = nullptr;
   for (const RivalResult& rival : rivals) {
-    if (rival.regime == regime && (best == nullptr || rival.ratio < best->ratio)) best = &rival;
+    if (rival.regime != regime || rival.error > most_error) continue;
+    if (best == nullptr || rival.ratio < best->ratio) best = &rival;
   }
   return best;
 }

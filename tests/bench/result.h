@@ -3,6 +3,7 @@
 #define CONVSERVE_TESTS_BENCH_RESULT_H_
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,8 +46,9 @@ struct Result {
   double part_of_roofline() const;
   // More workspace than 10 % of the mandatory bytes and than 4 MiB.
   bool has_large_workspace() const;
-  // The rival to beat; null when none ran.
-  const RivalResult* best(Regime regime) const;
+  // The rival to beat, of those with no larger error; null when none ran.
+  const RivalResult* best(Regime regime,
+                          double most_error = std::numeric_limits<double>::infinity()) const;
 };
 
 // Geometric means over the layers of a class that have a rival in the regime; 0 when none has.
@@ -58,6 +60,7 @@ struct ClassResult {
   double part_of_roofline = 0;
   double against_plain = 0;
   double against_steady = 0;
+  double against_accurate = 0;  // steady rivals that keep the error that we promise
   double worst_against_plain = 0;
   double worst_against_steady = 0;
 };

@@ -3,6 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/bench/race.h"
+#include "tests/bench/verify.h"
 
 namespace convserve::bench {
 namespace {
@@ -55,6 +56,18 @@ TEST(Result, BestRivalIsTheFastestOfTheRegime) {
   const Result result = ResultOf("a", 1.5);
   EXPECT_EQ(result.best(Regime::kPlain)->name, "fast");
   EXPECT_EQ(result.best(Regime::kSteady), nullptr);
+}
+
+TEST(Result, RivalsThatAreLessAccurateAreLeftOutWhereAsked) {
+  Result result = ResultOf("a", 1.5);
+  result.rivals[1].error = kErrorBound + 1;
+  EXPECT_EQ(result.best(Regime::kPlain)->name, "fast");
+  EXPECT_EQ(result.best(Regime::kPlain, kErrorBound)->name, "slow");
+  result.rivals.pop_back();
+  for (RivalResult& rival : result.rivals) rival.regime = Regime::kSteady;
+  const ClassResult all = ByClass({result}).back();
+  EXPECT_THAT(all.against_steady, DoubleEq(1.5));
+  EXPECT_THAT(all.against_accurate, DoubleEq(3));
 }
 
 TEST(Result, LargeWorkspaceExceedsBothLimits) {
