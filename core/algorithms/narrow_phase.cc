@@ -7,7 +7,7 @@
 #include <type_traits>
 
 #include "core/algorithms/border.h"
-#include "core/algorithms/panel_parts.h"
+#include "core/algorithms/outputs_apart.h"
 #include "core/divide.h"
 #include "core/kernels/byte_kernel.h"
 #include "core/kernels/pair_kernel.h"

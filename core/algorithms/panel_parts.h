@@ -1,4 +1,4 @@
-// The parts of a convolution that are multiplied one after another.
+// The parts of a convolution that kPanels multiplies one after another.
 #ifndef CONVSERVE_CORE_ALGORITHMS_PANEL_PARTS_H_
 #define CONVSERVE_CORE_ALGORITHMS_PANEL_PARTS_H_
 
@@ -11,13 +11,6 @@
 #include "core/problem.h"
 
 namespace convserve {
-
-// Where dilated taps reach so far that many of them meet zero padding: outputs that meet the same
-// taps within the input, with these taps alone. Nothing where that does not pay, given the products
-// of one filter and channel in the time that a tap takes besides. Follows from the problem alone,
-// and not from its batch.
-std::vector<std::array<Phase, 3>> OutputsApart(const Problem& problem, const Geometry& g,
-                                               double products_per_tap);
 
 // Some taps of some outputs.
 struct PanelPart {
