@@ -140,6 +140,13 @@ void CopySideBySide(const T* from, std::int64_t count, T* out) {
   }
 }
 
+// Whether CopyStrided copies so many elements of its result by vectors.
+template <typename T>
+constexpr bool CopiesVectors(std::int64_t stride, std::int64_t count) {
+  constexpr std::int64_t kVector = 16 / sizeof(T);
+  return stride == 1 || (stride == 2 && count >= kVector);
+}
+
 // out[i] = from[i * stride] for i < count.
 template <typename T, typename In>
 void CopyStrided(const In* from, std::int64_t stride, std::int64_t count, T* out) {

@@ -36,8 +36,6 @@ namespace {
 
 // Groups whose weights one task packs.
 constexpr std::int64_t kGroupsPacked = 64;
-// Multiply-adds of a task, at least, where there are enough for several.
-constexpr std::int64_t kTaskProducts = std::int64_t{256} * 1024;
 static_assert(2 * kDirectPlace * std::int64_t{sizeof(double)} <= kScratchBytes);
 
 DirectKernel<float> Kernel(float /*type*/) { return DirectKernels().for_float; }
@@ -124,7 +122,7 @@ class Direct {
     const std::int64_t products = shared.extent.rows * shared.extent.width * taps *
                                   static_cast<std::int64_t>(phases.size()) * g_.channels *
                                   g_.filters;
-    const std::int64_t at_once = std::min(g_.groups, CeilDivide(kTaskProducts, products));
+    const std::int64_t at_once = std::min(g_.groups, CeilDivide(kDirectTaskProducts, products));
     const std::int64_t blocks = CeilDivide(g_.groups, at_once);
     ForEachTask(g_.batch * blocks * tiles, run_.stop, [&](std::int64_t task) {
       const auto origin = [&](std::int64_t tile) {

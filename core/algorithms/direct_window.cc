@@ -28,7 +28,7 @@ constexpr std::int64_t kMaxTaps = 4096;
 // less than half of its window with others.
 std::int64_t WantedTiles(const Patches& patches, std::int64_t width) {
   constexpr double kTiles = 16;
-  constexpr double kLeastProducts = 256 * 1024;
+  constexpr auto kLeastProducts = static_cast<double>(kDirectTaskProducts);
   const auto& phases = patches.phases;
   const auto planes = static_cast<double>(patches.geometry.batch * patches.geometry.groups) *
                       static_cast<double>(phases[0].outputs);

@@ -19,6 +19,9 @@ inline constexpr std::int64_t kDirectWindow = std::int64_t{48} * 1024;
 // The place of a window, and of the sums of its tile where they are rounded to another type.
 inline constexpr std::int64_t kDirectPlace = kDirectWindow + kDirectSlack;
 
+// Multiply-adds of a task, at least, where there are enough for several.
+inline constexpr std::int64_t kDirectTaskProducts = std::int64_t{256} * 1024;
+
 // The type that sums are formed in.
 DataType DirectSums(const Problem& problem);
 

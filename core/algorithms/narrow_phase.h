@@ -20,6 +20,7 @@
 #include "core/algorithms/tiling.h"
 #include "core/algorithms/window.h"
 #include "core/data_type.h"
+#include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/gemm_kernel.h"
 #include "core/problem.h"

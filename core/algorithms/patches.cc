@@ -65,8 +65,9 @@ class PatchPacker {
             T* out) const {
     if (block.depth == 0) return;
     const std::int64_t taps = patches_.taps();
-    if (!CopiesVectors() && patches_.phases[2].outputs < kShortRow && taps <= kTableSize &&
-        g_.channels > 1) {
+    const std::int64_t width = patches_.phases[2].outputs;
+    if (width < kShortRow && !CopiesVectors<T>(row_.step * row_.stride, width) &&
+        taps <= kTableSize && g_.channels > 1) {
       for (std::int64_t done = 0; done < columns;) {
         const std::int64_t some = std::min(kTableSize / taps, columns - done);
         PackByTable(first_column + done, some, block, pitch, out + done);
@@ -87,13 +88,6 @@ class PatchPacker {
   }
 
  private:
-  // Whether CopyStrided copies a row vector by vector.
-  bool CopiesVectors() const {
-    constexpr std::int64_t kVector = 16 / sizeof(T);
-    const std::int64_t step = row_.step * row_.stride;
-    return step == 1 || (step == 2 && patches_.phases[2].outputs >= kVector);
-  }
-
   Segment SegmentAt(std::int64_t column, std::int64_t offset, std::int64_t most) const {
     const auto& phases = patches_.phases;
     const std::int64_t x = column % phases[2].outputs;
