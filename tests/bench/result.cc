@@ -28,10 +28,10 @@ class GeometricMean {
 template <typename Belongs>
 ClassResult Summarise(std::string name, const std::vector<Result>& results, Belongs belongs) {
   GeometricMean speed, peak, roofline, plain, steady, accurate;
-  ClassResult row;
+  int layers = 0;
   for (const Result& result : results) {
     if (!belongs(result)) continue;
-    ++row.layers;
+    ++layers;
     speed.Add(result.flops_per_second());
     peak.Add(result.part_of_peak());
     roofline.Add(result.part_of_roofline());
@@ -42,7 +42,7 @@ ClassResult Summarise(std::string name, const std::vector<Result>& results, Belo
     }
   }
   return {.name = std::move(name),
-          .layers = row.layers,
+          .layers = layers,
           .flops_per_second = speed.value(),
           .part_of_peak = peak.value(),
           .part_of_roofline = roofline.value(),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <span>
 #include <string_view>
@@ -54,6 +55,14 @@ constexpr Types kFloats[] = {
     {DataType::kUInt8, DataType::kFloat32, DataType::kFloat32},
 };
 
+// The problem with tensors of these types.
+ProblemSpec Typed(ProblemSpec spec, const Types& types) {
+  spec.input.data_type = types.input;
+  spec.weight.data_type = types.weight;
+  if (spec.bias) spec.bias->data_type = types.bias;
+  return spec;
+}
+
 // Every value of a byte; of wider types, a few that do not fit a float, and now and then the last.
 RandomOperands ByteOperands(Random& random, const ProblemSpec& spec) {
   return MakeOperands(random, spec, [](Random& r, DataType type, const Shape& shape) {
@@ -70,13 +79,10 @@ class TypedAlgorithms : public ::testing::Test {
   // Calls body(spec, problem) for `count` random problems of each of `types` and each output type.
   template <typename Body>
   void ForEach(std::span<const Types> types, const SpecRange& range, int count, Body body) {
-    for (const auto& [input, weight, bias] : types) {
+    for (const Types& of_tensors : types) {
       for (int output = 0; output <= 7; ++output) {
         for (int valid = 0; valid < count;) {
-          ProblemSpec spec = RandomSpec(random_, range);
-          spec.input.data_type = input;
-          spec.weight.data_type = weight;
-          if (spec.bias) spec.bias->data_type = bias;
+          ProblemSpec spec = Typed(RandomSpec(random_, range), of_tensors);
           spec.output_type = static_cast<DataType>(output);
           const auto problem = MakeProblem(spec);
           if (!problem.ok() || problem->multiply_adds() > 1'000'000) continue;
@@ -230,21 +236,18 @@ TEST_F(TypedAlgorithms, NarrowNumbersFarApartAgreeWithTheReference) {
        .dilation = {40},
        .channels_last = true},
   };
-  constexpr Types kPairs = {DataType::kBFloat16, DataType::kBFloat16, DataType::kBFloat16};
   std::vector<Types> narrow(std::begin(kBytes), std::end(kBytes));
-  narrow.push_back(kPairs);
+  narrow.push_back({DataType::kBFloat16, DataType::kBFloat16, DataType::kBFloat16});
   for (const LayerCase& layer : layers) {
-    for (const auto& [input, weight, bias] : narrow) {
-      ProblemSpec spec = layer.spec();
-      spec.input.data_type = input;
-      spec.weight.data_type = weight;
-      if (spec.bias) spec.bias->data_type = bias;
+    for (const Types& types : narrow) {
+      const ProblemSpec spec = Typed(layer.spec(), types);
       const Problem problem = *MakeProblem(spec);
       SCOPED_TRACE(layer.name);
       EXPECT_FALSE(NarrowOutputsApart(problem, Geometry::Joined(problem)).empty());
       EXPECT_EQ(MakePlan(problem)->algorithm_name(), "gemm");
-      const RandomOperands operands = input == DataType::kBFloat16 ? IntegerOperands(random_, spec)
-                                                                   : ByteOperands(random_, spec);
+      const RandomOperands operands = types.input == DataType::kBFloat16
+                                          ? IntegerOperands(random_, spec)
+                                          : ByteOperands(random_, spec);
       ASSERT_NO_FATAL_FAILURE(ExpectAgreement(problem, operands.view()));
     }
   }
@@ -269,16 +272,13 @@ TEST_F(TypedAlgorithms, OtherFloatsTakeWhatIsForFloat32Alone) {
        .transposed = true},
   };
   for (const LayerCase& layer : layers) {
-    for (const auto& [input, weight, bias] : kFloats) {
+    for (const Types& types : kFloats) {
       for (const DataType output : {DataType::kUnspecified, DataType::kUInt8}) {
-        ProblemSpec spec = layer.spec();
-        spec.input.data_type = input;
-        spec.weight.data_type = weight;
-        if (spec.bias) spec.bias->data_type = bias;
+        ProblemSpec spec = Typed(layer.spec(), types);
         spec.output_type = output;
         const Problem problem = *MakeProblem(spec);
         // What is not for Winograd is faster by pairs of bfloat16.
-        const bool pairs = input == DataType::kBFloat16 && layer.name != "3x3";
+        const bool pairs = types.input == DataType::kBFloat16 && layer.name != "3x3";
         EXPECT_EQ(MakePlan(problem)->algorithm_name(), pairs ? "gemm" : "converted") << layer.name;
         ASSERT_NO_FATAL_FAILURE(ExpectAgreement(problem, IntegerOperands(random_, spec).view()));
       }
@@ -297,9 +297,8 @@ TEST_F(TypedAlgorithms, ConvertedBatchesHaveTheBitsOfTheirElements) {
       {.name = "dense", .input = {13, 16, 200, 200}, .filters = 16, .kernel = {3, 3}},
   };
   for (const LayerCase& layer : layers) {
-    ProblemSpec spec = layer.spec();
-    spec.input.data_type = spec.weight.data_type = DataType::kFloat16;
-    if (spec.bias) spec.bias->data_type = DataType::kFloat16;
+    ProblemSpec spec =
+        Typed(layer.spec(), {DataType::kFloat16, DataType::kFloat16, DataType::kFloat16});
     const Problem problem = *MakeProblem(spec);
     const RandomOperands operands = RealOperands(random_, spec);
     const absl::StatusOr<Plan> plan = MakePlan(problem);
