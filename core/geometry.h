@@ -44,6 +44,9 @@ struct Geometry {
   // With JoinPointwiseAxes() done.
   static Geometry Joined(const Problem& problem);
 
+  // Whether channels lie side by side, and neighbours along x do not.
+  bool channels_last() const { return input.spatial[2] != 1 || output.spatial[2] != 1; }
+
   // Joins neighbouring axes along which the operation is pointwise (kernel 1, stride 1, no padding)
   // and whose rows lie side by side in both tensors: a 1x1 convolution of an image is one of a long
   // row.

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/border.h"
+#include "core/algorithms/stretches.h"
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/window.h"
 #include "core/divide.h"
@@ -27,7 +28,10 @@ namespace {
 
 constexpr std::int64_t kLeastFilters = 16;  // a product with fewer columns wastes its vectors
 constexpr std::int64_t kLeastRun = 32;      // shorter ones read and write sums too often
+constexpr std::int64_t kLeastDepth = 8;     // of a single run
 constexpr std::int64_t kLeastPositions = 128;
+// Fewer are better in panels, whose weights take less to pack.
+constexpr std::int64_t kManyPositions = 512;
 constexpr std::int64_t kTaskPositions = 128;  // whose inputs stay in the L2 cache for all filters
 constexpr std::int64_t kTaskFilters = 64;     // at least
 constexpr std::int64_t kWantedTasks = 8;
@@ -38,32 +42,6 @@ constexpr std::int64_t kMaxTaps = std::int64_t{16} * 1024;
 static_assert(kFiltersPacked * (std::max(kMaxTaps, kWeightsCopied) + 1) *
                   std::int64_t{sizeof(float)} <=
               kScratchBytes);
-
-// Outputs [first, last) of an axis that meet the same taps [tap_first, tap_last).
-struct Stretch {
-  std::int64_t first, last;
-  std::int64_t tap_first, tap_last;
-};
-
-std::vector<Stretch> Stretches(const Axis& axis) {
-  std::vector<Stretch> stretches;
-  for (std::int64_t o = 0; o < axis.output; ++o) {
-    const std::int64_t start = o * axis.stride - axis.padding_begin;
-    // Taps t with 0 <= start + t*dilation < input.
-    const std::int64_t first =
-        start >= 0 ? 0 : std::min(axis.kernel, CeilDivide(-start, axis.dilation));
-    const std::int64_t last =
-        start >= axis.input
-            ? first
-            : std::clamp((axis.input - 1 - start) / axis.dilation + 1, first, axis.kernel);
-    if (stretches.empty() || stretches.back().tap_first != first ||
-        stretches.back().tap_last != last) {
-      stretches.push_back({o, o, first, last});
-    }
-    ++stretches.back().last;
-  }
-  return stretches;
-}
 
 class ChannelsLast {
  public:
@@ -105,8 +83,8 @@ class ChannelsLast {
       part.batch = task;
       for (const Stretch& rows : stretches_[1]) {
         for (const Stretch& columns : stretches_[2]) {
-          part.rows = Cut(rows, y, y + y_size);
-          part.columns = Cut(columns, x, x + x_size);
+          part.rows = rows.Cut(y, y + y_size);
+          part.columns = columns.Cut(x, x + x_size);
           ComputePart(part);
         }
       }
@@ -120,11 +98,6 @@ class ChannelsLast {
     std::int64_t batch, z, filter, filters;
     Stretch rows, columns;
   };
-
-  static Stretch Cut(const Stretch& stretch, std::int64_t first, std::int64_t last) {
-    return {std::max(stretch.first, first), std::min(stretch.last, last), stretch.tap_first,
-            stretch.tap_last};
-  }
 
   // [taps][channels][pitch_], by way of a copy in the cache: neither reading nor writing is in
   // steps.
@@ -212,6 +185,7 @@ class ChannelsLast {
         }
       }
     }
+    if (tile.accumulate && !run_.problem.has_bias()) return;
     const float* bias = bias_.data() + part.filter;
     for (std::int64_t i = 0; i < tile.rows; ++i) {
       float* out = tile.c + i * tile.c_stride;
@@ -248,17 +222,23 @@ class ChannelsLast {
 std::string Refusal(const Problem& problem) {
   const Geometry g(problem);
   if (problem.operation() != Operation::kConv) return "a transposed convolution";
-  if (problem.tensor_layout() != TensorLayout::kChannelsLast) return "channels first";
+  if (!g.channels_last()) return "channels first";
   if (!IsFloat32(problem)) return "types other than float32";
   if (problem.padding_mode() != PaddingMode::kZeros) return "padding other than zeros";
   if (g.groups != 1) return "several groups";
   const Axis& row = g.axes[2];
   const std::int64_t run = row.dilation == 1 ? g.channels * row.kernel : g.channels;
   if (g.axes[0].kernel * g.axes[1].kernel * g.axes[2].kernel > kMaxTaps) return "too many taps";
-  if (g.filters < kLeastFilters || run < kLeastRun) return "too few channels";
+  const bool single = run == g.channels * g.axes[0].kernel * g.axes[1].kernel * row.kernel;
+  if (g.filters < kLeastFilters || run < (single ? kLeastDepth : kLeastRun)) {
+    return "too few channels";
+  }
   // Of one image, so that the choice, and with it the bits, are the same in a batch.
-  if (g.axes[0].output * g.axes[1].output * g.axes[2].output < kLeastPositions) {
-    return "too few positions to pack weights for";
+  const std::int64_t positions = g.axes[0].output * g.axes[1].output * g.axes[2].output;
+  if (positions < kLeastPositions) return "too few positions to pack weights for";
+  if ((positions < kManyPositions || (row.dilation > 1 && row.kernel > 1)) &&
+      kPanels.refusal(problem).empty()) {
+    return "few positions, or taps apart: better in panels";
   }
   // Offsets of a block of rows of weights are 32-bit.
   if (g.filters > (std::int64_t{1} << 22)) return "too many filters";

@@ -29,7 +29,7 @@ std::string Refusal(const Problem& problem) {
   if (problem.operation() != Operation::kConv) return "transposed";
   if (!IsFloat32(problem)) return "types other than float32";
   if (g.channels != 1 || g.filters != 1) return "several channels or filters a group";
-  if (problem.tensor_layout() != TensorLayout::kChannelsFirst) return "channels last";
+  if (g.channels_last()) return "channels last";
   if (problem.padding_mode() != PaddingMode::kZeros) return "padding other than zeros";
   const Axis& z = g.axes[0];
   if (z.input != 1 || z.kernel != 1 || z.output != 1) return "three axes";

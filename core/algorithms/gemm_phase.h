@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "core/algorithms/algorithm.h"
@@ -99,7 +100,8 @@ class GemmPhase {
       window_.emplace(patches_, tiling_.extent);
       tap_offsets_ = WindowTaps(*window_, patches_.taps());
     }
-    weights_in_place_ = sums_in_output && WeightsInOrder(run.problem, patches_, DataTypeOf<T>);
+    weights_in_place_ = run.problem.output_type() == DataTypeOf<T> &&
+                        WeightsInOrder(run.problem, patches_, DataTypeOf<T>);
     if (!weights_in_place_) tap_weights_ = TapOffsets(patches_);
   }
 
@@ -181,6 +183,14 @@ class GemmPhase {
  private:
   template <typename In>
   void CopyChannels(const WindowCopy& copies, const In* input, std::int64_t count, T* out) const {
+    if constexpr (std::is_same_v<T, In> && sizeof(T) == 4) {
+      if (g_.channels_last()) {
+        for (std::int64_t c = 0; c < count; ++c) {
+          copies.FillPadding(out + c * window_->channel_size());
+        }
+        return copies.CopyChannelsTogether(input, count, out, window_->channel_size());
+      }
+    }
     // Rows of different channels are too far apart for the processor to foresee them.
     constexpr std::int64_t kAhead = 4;
     for (std::int64_t c = 0; c < count; ++c, input += g_.input.channel) {

@@ -101,7 +101,8 @@ void PanelLayout::AddPhases(const Problem& problem, const Patches& operands) {
     phase.first_tap = part.first_tap;
     phase.begins_sum = part.begins_sum;
     phase.ends_sum = part.ends_sum;
-    covers_rows_ &= axes[0].taps > 0 && axes[1].taps > 0;
+    covers_rows_ &=
+        axes[0].taps > 0 && axes[1].taps > 0 && (axes[2].taps > 0 || !g_.channels_last());
     if (phase.taps == 0) continue;
     taps_ = std::max(taps_, phase.first_tap + phase.taps);
     if (!phases_.empty()) {
@@ -113,6 +114,7 @@ void PanelLayout::AddPhases(const Problem& problem, const Patches& operands) {
     }
     phases_.push_back(std::move(phase));
   }
+  if (g_.channels_last()) covers_rows_ &= !HasUncoveredOutputs(problem.operation(), g_.axes[2]);
   covers_rows_ &= !phases_.empty() && !HasUncoveredOutputs(problem.operation(), g_.axes[0]) &&
                   !HasUncoveredOutputs(problem.operation(), g_.axes[1]);
   if (phases_.empty()) return;
@@ -133,6 +135,7 @@ void PanelLayout::AddPhases(const Problem& problem, const Patches& operands) {
 
 // Whether every column is an element of a channel, and in the order of the elements.
 bool PanelLayout::ColumnsAreInputs() const {
+  if (g_.channels_last()) return false;
   const auto& phases = phases_.front().patches.phases;
   for (std::size_t axis = 0; axis < 3; ++axis) {
     if (phases[axis].taps != 1 || phases[axis].input_step != 1 || phases[axis].first_input != 0 ||

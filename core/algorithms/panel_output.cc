@@ -17,7 +17,7 @@ std::int64_t PanelOutput::Together(const PanelPhase& phase, const Box& box) cons
 
 bool PanelOutput::TakesStrips(const PanelPhase& phase, const Box& box, std::int64_t column,
                               std::int64_t columns) const {
-  if (columns < kernels_.strip) return false;
+  if (columns < kernels_.strip || g_.channels_last()) return false;
   const std::int64_t together = Together(phase, box);
   return column + columns <= together || column / together == (column + columns - 1) / together;
 }
@@ -25,7 +25,7 @@ bool PanelOutput::TakesStrips(const PanelPhase& phase, const Box& box, std::int6
 bool PanelOutput::TreatsAlike(const PanelPhase& phase, const Box& box, std::int64_t column,
                               std::int64_t columns) const {
   return columns <= kernels_.strip || TakesStrips(phase, box, column, columns) ||
-         phase.patches.phases[2].output_step != 1;
+         phase.patches.phases[2].output_step != 1 || g_.channels_last();
 }
 
 float* PanelOutput::At(const PanelLayout::Task& task, const PanelPhase& phase, const Box& box,
@@ -40,7 +40,11 @@ float* PanelOutput::At(const PanelLayout::Task& task, const PanelPhase& phase, c
 void PanelOutput::Store(const PanelLayout::Task& task, std::size_t first,
                         std::span<const float* const> totals) const {
   const PanelPhase& phase = layout_.phases()[first];
-  if (totals.size() == 1 && phase.patches.phases[2].output_step == 1) {
+  if (g_.channels_last()) {
+    for (std::size_t p = 0; p < totals.size(); ++p) {
+      StoreTransposed(task, layout_.phases()[first + p], totals[p]);
+    }
+  } else if (totals.size() == 1 && phase.patches.phases[2].output_step == 1) {
     StoreStrips(task, phase, totals[0]);
   } else {
     StoreInterleaved(task, first, totals);
@@ -61,6 +65,25 @@ void PanelOutput::StoreStrips(const PanelLayout::Task& task, const PanelPhase& p
       }
     });
   }
+}
+
+// Filters side by side.
+void PanelOutput::StoreTransposed(const PanelLayout::Task& task, const PanelPhase& phase,
+                                  const float* totals) const {
+  const Box box = task.box.Cut(phase.patches.phases);
+  const std::int64_t step = phase.patches.phases[2].output_step;
+  const bool past_caches = LeavesCaches(run_.problem);
+  const std::int64_t together = step == 1 ? Together(phase, box) : box.extent[2];
+  Box::ForEachPiece(0, box.columns(), together, [&](std::int64_t at, std::int64_t length) {
+    packing_.transpose({.from = totals + at,
+                        .from_pitch = layout_.pitch(),
+                        .rows = length,
+                        .columns = task.rows,
+                        .to = At(task, phase, box, at),
+                        .to_pitch = step * g_.output.spatial[2],
+                        .past_caches = past_caches});
+  });
+  if (past_caches) hwy::FlushStream();
 }
 
 // Whole rows, with the bias where no phase is.

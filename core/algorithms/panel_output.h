@@ -45,6 +45,8 @@ class PanelOutput {
   std::int64_t Together(const PanelPhase& phase, const Box& box) const;
   void StoreStrips(const PanelLayout::Task& task, const PanelPhase& phase,
                    const float* totals) const;
+  void StoreTransposed(const PanelLayout::Task& task, const PanelPhase& phase,
+                       const float* totals) const;
   void StoreInterleaved(const PanelLayout::Task& task, std::size_t first,
                         std::span<const float* const> totals) const;
 

@@ -4,6 +4,8 @@
 #include <optional>
 #include <span>
 
+#include "core/divide.h"
+
 namespace convserve {
 
 std::vector<WindowCopy> PanelPatches::Copies(const Task& task) const {
@@ -24,6 +26,14 @@ void PanelPatches::CopyWindows(const Task& task, const PanelChannels& channels,
   for (std::int64_t n = 0; n < task.box.images; ++n) {
     for (const WindowCopy& copy : copies) {
       const float* input = Input(task, n, channels);
+      if (g_.channels_last()) {
+        for (std::int64_t c = 0; channels.first == 0 && c < channels.count; ++c) {
+          copy.FillPadding(out + c * layout_.window()->channel_size());
+        }
+        copy.CopyChannelsTogether(input, channels.count, out, layout_.window()->channel_size());
+        out += layout_.channels() * layout_.window()->channel_size();
+        continue;
+      }
       for (std::int64_t c = 0; c < channels.count; ++c, input += g_.input.channel) {
         if (c + kAhead < channels.count) copy.Prefetch(input + kAhead * g_.input.channel);
         if (channels.first == 0) copy.FillPadding(out);  // stays in its place
@@ -41,6 +51,12 @@ PanelFetch PanelPatches::Fetch(const Task& task, const PanelChannels& channels,
   const WindowCopy::Reach first = copies.front().Reads();
   const WindowCopy::Reach last = copies.back().Reads();
   const std::int64_t count = std::max(first.last, last.last) - first.first;
+  if (g_.channels_last()) {
+    const std::int64_t step = g_.input.spatial[2];
+    const std::int64_t positions = CeilDivide(count, step);
+    if (positions * channels.count > 2 * kPanelWindows) return {};
+    return {Input(task, 0, channels) + first.first, positions, step, channels.count};
+  }
   if (count * channels.count > 2 * kPanelWindows) return {};
   return {Input(task, 0, channels) + first.first, channels.count, g_.input.channel, count};
 }

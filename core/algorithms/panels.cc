@@ -287,7 +287,6 @@ PanelLayout LayoutOf(const Problem& problem, const Geometry& g, const TensorView
 std::string Refusal(const Problem& problem) {
   const Geometry g = Geometry::Joined(problem);
   if (!IsFloat32(problem)) return "types other than float32";
-  if (problem.tensor_layout() != TensorLayout::kChannelsFirst) return "channels last";
   std::int64_t taps = 1;
   std::int64_t phases = 1;
   for (const Axis& axis : g.axes) {

@@ -78,6 +78,7 @@ class Totals {
         kernel_(tile);
         return;
       }
+      if (last && is_output_type_) tile.bias = bias;
     }
     AddToSums(tile, Scratch::OfThread().Sums() + kept * columns.count, columns.count);
   }
@@ -177,6 +178,13 @@ class Totals {
     alignas(64) std::array<Sum, kSide * kSide> square;  // [columns][filters]
     const std::int64_t step = Step(columns);
     for (const auto& [first, count, offset] : segments) {
+      if constexpr (std::is_same_v<Sum, Out>) {
+        if (is_output_type_) {  // the kernel has added the bias
+          Transpose(sums + first, columns.count, count, task.rows, OutputOf<Out>(task) + offset,
+                    step);
+          continue;
+        }
+      }
       for (std::int64_t j = 0; j < count; j += kSide) {
         const std::int64_t width = std::min(kSide, count - j);
         for (std::int64_t i = 0; i < task.rows; i += kSide) {
@@ -201,7 +209,9 @@ class Totals {
       PackingKernels().transpose({from, from_pitch, rows, columns, to, to_pitch});
     } else {
       for (std::int64_t i = 0; i < rows; ++i) {
-        for (std::int64_t j = 0; j < columns; ++j) to[i * to_pitch + j] = from[j * from_pitch + i];
+        for (std::int64_t j = 0; j < columns; ++j) {
+          to[i * to_pitch + j] = from[j * from_pitch + i];
+        }
       }
     }
   }
@@ -283,7 +293,9 @@ class Totals {
   const Run& run_;
   const Geometry& g_;
   const GemmKernel<T> kernel_;
-  const bool in_output_ = std::is_same_v<T, Sum> && run_.problem.output_type() == DataTypeOf<T>;
+  const bool is_output_type_ =
+      std::is_same_v<T, Sum> && run_.problem.output_type() == DataTypeOf<T>;
+  const bool in_output_ = is_output_type_ && g_.output.spatial[2] == 1;
   const std::vector<Sum> bias_;  // zeros when there is none
 };
 

@@ -185,9 +185,15 @@ template <typename T>
 void WindowCopy::CopyChannelsTogether(const T* first, std::int64_t count, T* out,
                                       std::int64_t size) const {
   static_assert(sizeof(T) == 4);
+  constexpr std::int64_t kFew = 8;
   for (const Copy& copy : copies_) {
     for (const Row& row : rows_) {
       for (std::int64_t plane = 0; plane < copy.planes; ++plane) {
+        if (count == 1 || (count < kFew && count != stride_)) {
+          CopyPlanes(first + row.from + copy.from + plane, stride_, copy.count, count,
+                     out + row.to + copy.to + plane * copy.plane_step, size);
+          continue;
+        }
         PackingKernels().transpose({first + row.from + copy.from + plane, stride_, count,
                                     copy.count, out + row.to + copy.to + plane * copy.plane_step,
                                     size});

@@ -41,7 +41,6 @@
 namespace convserve {
 namespace {
 
-constexpr std::int64_t kWindowSize = std::int64_t{32} * 1024;
 constexpr std::int64_t kWantedTasks = 8;  // so that several threads find work
 // Filters of a task at least, where there are more: each task transforms its tiles.
 constexpr std::int64_t kLeastFilters = 128;
@@ -49,12 +48,13 @@ constexpr std::int64_t kLeastFilters = 128;
 // What a thread works in.
 struct WinogradScratch {
   float* const window = reinterpret_cast<float*>(ThreadScratch());
-  float* const panels = window + kWindowSize + kWinogradSlack;
+  float* const panels = window + kWinogradWindows + kWinogradSlack;
   float* const kept = panels + kWinogradElements * kPanels;
 
   static constexpr std::int64_t kPanels = OddLines(kWinogradPanels + kWinogradSlack);
-  static constexpr std::int64_t kSize =
-      kWindowSize + kWinogradSlack + kWinogradElements * (kPanels + kWinogradKept) + kWinogradSlack;
+  static constexpr std::int64_t kSize = kWinogradWindows + kWinogradSlack +
+                                        kWinogradElements * (kPanels + kWinogradKept) +
+                                        kWinogradSlack;
 };
 static_assert(WinogradScratch::kSize * std::int64_t{sizeof(float)} <= kScratchBytes);
 
@@ -259,7 +259,8 @@ class Winograd {
   }
 
   void TransformSums(const Tiles& tiles, const Filters& filters, const float* sums) const {
-    transform_.Output(tiles, filters, sums, bias_, reinterpret_cast<float*>(run_.output.data()));
+    transform_.Output(tiles, filters, sums, bias_, WinogradScratch().window,
+                      reinterpret_cast<float*>(run_.output.data()));
   }
 
   bool stopped() const { return run_.stop.stop_requested() || !even_; }
@@ -286,7 +287,6 @@ std::string Refusal(const Problem& problem) {
     if (axis.kernel != 3 || axis.stride != 1) return "kernels other than 3x3, or strides";
   }
   if (g.groups != 1) return "several groups";
-  if (problem.tensor_layout() != TensorLayout::kChannelsFirst) return "channels last";
   const Patches patches{g, problem.padding_mode(), FirstPhases(problem, g), {}, {}};
   if (!WeightsInOrder(problem, patches, DataType::kFloat32)) {
     return "weights in another order or trimmed";
@@ -303,7 +303,7 @@ std::string Refusal(const Problem& problem) {
                           TapsToMultiply(patches, 2);
   const double others = products / 16 / 0.85 + 9;
   if (layout.cost() >= 0.85 * others) return "too few outputs";
-  if (WinogradTransform(problem, g, layout, {}).window_size() > kWindowSize) {
+  if (WinogradTransform(problem, g, layout, {}).window_size() > kWinogradWindows) {
     return "planes too far apart";
   }
   return "";

@@ -6,9 +6,15 @@
 
 #include "core/algorithms/border.h"
 #include "core/divide.h"
+#include "core/kernels/packing_kernel.h"
 
 namespace convserve {
 namespace {
+
+// Channels further on that are fetched ahead.
+constexpr std::int64_t kAhead = 4;
+// Of channels that lie side by side: as many as a few lines have.
+constexpr std::int64_t kChannelsAtOnce = 32;
 
 // Of a grid's outputs (core/algorithms/winograd_layout.h): neighbours are as far apart as taps.
 std::array<Phase, 3> GridPhases(const Problem& problem, const Geometry& g) {
@@ -31,34 +37,36 @@ WinogradTransform::WinogradTransform(const Problem& problem, const Geometry& g,
       patches_{g, problem.padding_mode(), GridPhases(problem, g), operands.input, operands.weight},
       window_(patches_, {2 * layout.tiles().rows, 2 * layout.tiles().columns}) {}
 
-void WinogradTransform::Input(const Tiles& tiles, const Channels& channels, float* window,
+void WinogradTransform::Input(const Tiles& tiles, const Channels& channels, float* windows,
                               float* out) const {
   const WinogradLayout::Block& block = tiles.block;
+  // Channels that lie side by side are copied together.
+  const std::int64_t at_once =
+      g_.channels_last() ? std::clamp<std::int64_t>(kWinogradWindows / window_size(), 1,
+                                                    std::min(kChannelsAtOnce, channels.count))
+                         : 1;
   std::vector<WindowCopy> copies;
   for (std::int64_t i = 0; i < block.grids; ++i) {
     const auto [origin, extent] = layout_.OutputsAt(block, i);
     copies.push_back(window_.Copies(origin, extent));
-    copies.back().FillPadding(window + i * window_.channel_size());
+    for (std::int64_t c = 0; c < at_once; ++c) {
+      copies.back().FillPadding(windows + c * window_size() + i * window_.channel_size());
+    }
   }
   const float* input =
       patches_.input.As<float>() + tiles.image * g_.input.batch + channels.first * g_.input.channel;
   const std::int64_t strip = PanelKernels().strip;
-  for (std::int64_t c = 0; c < channels.count; ++c, input += g_.input.channel) {
-    constexpr std::int64_t kAhead = 4;
-    // Small grids meet the same lines, which follow those of the channel before.
-    if (copies.size() == 1 && channels.first + c + kAhead < g_.channels) {
-      copies[0].Prefetch(input + kAhead * g_.input.channel);
-    }
-    float* to = window;
-    for (const WindowCopy& copy : copies) {
-      copy.CopyChannel(input, to);
-      to += window_.channel_size();
-    }
-    for (std::int64_t z = 0; z < layout_.planes(); ++z, out += strip) {
+  for (std::int64_t c = 0; c < channels.count; c += at_once) {
+    const std::int64_t count = std::min(at_once, channels.count - c);
+    CopyChannels(copies, input + c * g_.input.channel, count,
+                 g_.channels - channels.first - c > kAhead, windows);
+    for (std::int64_t k = 0; k < count * layout_.planes(); ++k, out += strip) {
+      const float* window = windows + k / layout_.planes() * window_size() +
+                            window_.Offset(0, 9 * (k % layout_.planes()));
       for (std::int64_t i = 0; i < block.grids; ++i) {
         kernels_.input({.tiles = block.tiles,
                         .first_tile = i * block.tiles.count(),
-                        .window = window + i * window_.channel_size() + window_.Offset(0, 9 * z),
+                        .window = window + i * window_.channel_size(),
                         .pitch = window_.pitch(),
                         .out = out,
                         .element_stride = layout_.tiles_stride(),
@@ -68,24 +76,79 @@ void WinogradTransform::Input(const Tiles& tiles, const Channels& channels, floa
   }
 }
 
+// From `input` on, to windows that are window_size() apart. `fetch` says that the channel kAhead
+// further on is there.
+void WinogradTransform::CopyChannels(const std::vector<WindowCopy>& copies, const float* input,
+                                     std::int64_t count, bool fetch, float* windows) const {
+  // Small grids meet the same lines, which follow those of the channel before.
+  if (fetch && copies.size() == 1 && !g_.channels_last()) {
+    copies[0].Prefetch(input + kAhead * g_.input.channel);
+  }
+  for (const WindowCopy& copy : copies) {
+    if (g_.channels_last()) {
+      copy.CopyChannelsTogether(input, count, windows, window_size());
+    } else {
+      copy.CopyChannel(input, windows);
+    }
+    windows += window_.channel_size();
+  }
+}
+
 void WinogradTransform::Output(const Tiles& tiles, const Filters& filters, const float* sums,
-                               const std::vector<float>& bias, float* out) const {
+                               const std::vector<float>& bias, float* windows, float* out) const {
   const WinogradLayout::Block& block = tiles.block;
   for (std::int64_t i = 0; i < block.grids; ++i) {
     const auto [origin, extent] = layout_.OutputsAt(block, i);
-    float* to = out + tiles.image * g_.output.batch + filters.first * g_.output.channel +
-                OutputOffset(g_, patches_.phases, {origin.z, origin.y, origin.x}) +
-                origin.beside_y * g_.output.spatial[1] + origin.beside_x;
-    for (std::int64_t m = 0; m < filters.count; ++m, to += g_.output.channel) {
-      kernels_.output({.tiles = block.tiles,
-                       .sums = sums + m * layout_.sums_pitch() + i * block.tiles.count(),
-                       .stride = layout_.sums_stride(),
-                       .bias = bias[static_cast<std::size_t>(filters.first + m)],
-                       .out = to,
-                       .pitch = patches_.phases[1].output_step * g_.output.spatial[1],
-                       .step = patches_.phases[2].output_step,
-                       .rows = extent.rows,
-                       .columns = extent.width});
+    float* const to = out + tiles.image * g_.output.batch + filters.first * g_.output.channel +
+                      OutputOffset(g_, patches_.phases, {origin.z, origin.y, origin.x}) +
+                      origin.beside_y * g_.output.spatial[1] +
+                      origin.beside_x * g_.output.spatial[2];
+    WinogradOutput outputs{.tiles = block.tiles,
+                           .sums = sums + i * block.tiles.count(),
+                           .stride = layout_.sums_stride(),
+                           .out = to,
+                           .pitch = patches_.phases[1].output_step * g_.output.spatial[1],
+                           .step = patches_.phases[2].output_step * g_.output.spatial[2],
+                           .rows = extent.rows,
+                           .columns = extent.width};
+    const float* const bias_of_first = bias.data() + filters.first;
+    if (g_.channels_last()) {
+      OutputSideBySide(outputs, filters.count, bias_of_first, windows);
+      continue;
+    }
+    for (std::int64_t m = 0; m < filters.count; ++m) {
+      outputs.bias = bias_of_first[m];
+      kernels_.output(outputs);
+      outputs.sums += layout_.sums_pitch();
+      outputs.out += g_.output.channel;
+    }
+  }
+}
+
+// Makes the outputs of some filters at a time row by row in `windows`, and puts them together.
+void WinogradTransform::OutputSideBySide(const WinogradOutput& outputs, std::int64_t filters,
+                                         const float* bias, float* windows) const {
+  const std::int64_t pitch = RoundUp(outputs.columns, kWinogradSlack);
+  const std::int64_t size = OddLines(outputs.rows * pitch);
+  const std::int64_t at_once = std::min(filters, kWinogradWindows / size);
+  for (std::int64_t first = 0; first < filters; first += at_once) {
+    const std::int64_t count = std::min(at_once, filters - first);
+    for (std::int64_t m = 0; m < count; ++m) {
+      WinogradOutput rows = outputs;
+      rows.sums += (first + m) * layout_.sums_pitch();
+      rows.bias = bias[first + m];
+      rows.out = windows + m * size;
+      rows.pitch = pitch;
+      rows.step = 1;
+      kernels_.output(rows);
+    }
+    for (std::int64_t y = 0; y < outputs.rows; ++y) {
+      PackingKernels().transpose({.from = windows + y * pitch,
+                                  .from_pitch = size,
+                                  .rows = outputs.columns,
+                                  .columns = count,
+                                  .to = outputs.out + y * outputs.pitch + first,
+                                  .to_pitch = outputs.step});
     }
   }
 }

@@ -18,6 +18,10 @@
 
 namespace convserve {
 
+// Elements of the windows that parts of channels are copied to, and outputs on their way to filters
+// that lie side by side.
+inline constexpr std::int64_t kWinogradWindows = std::int64_t{32} * 1024;
+
 // Thread-safe.
 class WinogradTransform {
  public:
@@ -36,14 +40,19 @@ class WinogradTransform {
   std::int64_t window_size() const { return layout_.block_grids() * window_.channel_size(); }
   // The transformed tiles of some channels, in strips of a product for each of the 16 elements,
   // layout.tiles_stride() apart.
-  void Input(const Tiles& tiles, const Channels& channels, float* window, float* out) const;
+  void Input(const Tiles& tiles, const Channels& channels, float* windows, float* out) const;
   // Makes the outputs of some filters in `out`, where their sums begin at `sums`:
   // layout.sums_pitch() from one filter to the next, layout.sums_stride() from one of the 16
   // elements to the next.
   void Output(const Tiles& tiles, const Filters& filters, const float* sums,
-              const std::vector<float>& bias, float* out) const;
+              const std::vector<float>& bias, float* windows, float* out) const;
 
  private:
+  void CopyChannels(const std::vector<WindowCopy>& copies, const float* input, std::int64_t count,
+                    bool fetch, float* windows) const;
+  void OutputSideBySide(const WinogradOutput& outputs, std::int64_t filters, const float* bias,
+                        float* windows) const;
+
   const Geometry& g_;
   const WinogradLayout& layout_;
   const Patches patches_;  // of the first grid

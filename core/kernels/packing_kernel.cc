@@ -230,33 +230,76 @@ void Interleave(const Interleaved& row) {
   }
 }
 
+// A few rows of columns that lie side by side: as far as there are whole vectors. Returns how many
+// columns are done.
+std::int64_t Deinterleave([[maybe_unused]] const Transposed& t) {
+#if HWY_TARGET != HWY_SCALAR
+  const D d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto* HWY_RESTRICT from = static_cast<const float*>(t.from);
+  auto* HWY_RESTRICT to = static_cast<float*>(t.to);
+  std::int64_t j = 0;
+  for (; j + lanes <= t.columns; j += lanes, from += t.rows * lanes) {
+    V rows[4];
+    if (t.rows == 2) {
+      hn::LoadInterleaved2(d, from, rows[0], rows[1]);
+    } else if (t.rows == 3) {
+      hn::LoadInterleaved3(d, from, rows[0], rows[1], rows[2]);
+    } else {
+      hn::LoadInterleaved4(d, from, rows[0], rows[1], rows[2], rows[3]);
+    }
+    for (std::int64_t i = 0; i < t.rows; ++i) hn::StoreU(rows[i], d, to + i * t.to_pitch + j);
+  }
+  return j;
+#else
+  return 0;
+#endif
+}
+
 // Copies of 32 bits, as types and alignment of the elements are not known.
 void Transpose(const Transposed& t) {
+  constexpr std::int64_t kFew = 4;
+  if (t.columns > 1 && t.columns <= kFew && t.to_pitch == t.columns) {
+    std::array<const float*, kFew> rows;
+    for (std::int64_t j = 0; j < t.columns; ++j) {
+      rows[static_cast<std::size_t>(j)] = static_cast<const float*>(t.from) + j * t.from_pitch;
+    }
+    return Interleave({std::span(rows).first(static_cast<std::size_t>(t.columns)), t.rows,
+                       static_cast<float*>(t.to), t.past_caches});
+  }
   const auto* from = static_cast<const std::byte*>(t.from);
   auto* to = static_cast<std::byte*>(t.to);
   constexpr std::int64_t kSize = sizeof(float);
   std::int64_t whole_rows = 0;
   std::int64_t whole_columns = 0;
+  if (t.rows > 1 && t.rows <= kFew && t.from_pitch == t.rows) whole_columns = Deinterleave(t);
 #if HWY_TARGET != HWY_SCALAR
   const hn::CappedTag<float, 8> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  if (t.rows >= lanes && t.columns >= lanes) {
-    whole_rows = t.rows;
-    whole_columns = t.columns;
-  }
-  // The last squares may begin within those before them, along both sides.
+  if (t.rows >= lanes) whole_rows = t.rows;
+  const std::int64_t stored = std::min(lanes, t.columns);
+  // Squares beside each other fill the lines of a row.
+  const bool past_caches = t.past_caches && lanes == 8 && t.columns % 16 == 0 &&
+                           FillsLines(static_cast<float*>(t.to), t.to_pitch, 0);
+  // The last squares may begin within those before them, along both sides; of fewer columns than
+  // that the last one is read again.
   for (std::int64_t i = 0; i < whole_rows; i += lanes) {
     i = std::min(i, t.rows - lanes);
-    for (std::int64_t j = 0; j < whole_columns; j += lanes) {
-      j = std::min(j, t.columns - lanes);
+    for (std::int64_t j = 0; j < t.columns; j += lanes) {
+      j = std::max<std::int64_t>(std::min(j, t.columns - lanes), 0);
       TransposeSquare(
           d,
           [&](int r) {
-            return reinterpret_cast<const float*>(from + ((j + r) * t.from_pitch + i) * kSize);
+            const std::int64_t column = std::min(j + r, t.columns - 1);
+            return reinterpret_cast<const float*>(from + (column * t.from_pitch + i) * kSize);
           },
           [&](int c, auto column) {
-            hn::StoreU(column, d,
-                       reinterpret_cast<float*>(to + ((i + c) * t.to_pitch + j) * kSize));
+            auto* const at = reinterpret_cast<float*>(to + ((i + c) * t.to_pitch + j) * kSize);
+            if (past_caches) {
+              hn::Stream(column, d, at);
+            } else {
+              StoreFirst(d, column, stored, at);
+            }
           });
     }
   }

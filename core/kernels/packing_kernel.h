@@ -53,7 +53,8 @@ struct Interleaved {
 };
 
 // Elements of 32 bits, whatever they are, that are brought from columns into rows:
-// to[i*to_pitch + j] = from[j*from_pitch + i] for i < rows and j < columns.
+// to[i*to_pitch + j] = from[j*from_pitch + i] for i < rows and j < columns. What goes past the
+// caches is for the caller to flush.
 struct Transposed {
   const void* from = nullptr;
   std::int64_t from_pitch = 0;
@@ -61,6 +62,7 @@ struct Transposed {
   std::int64_t columns = 0;
   void* to = nullptr;
   std::int64_t to_pitch = 0;
+  bool past_caches = false;  // has whole lines written past the caches
 };
 
 // Compiled once for each instruction set.
