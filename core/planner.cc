@@ -12,9 +12,9 @@ namespace convserve {
 namespace {
 
 // In order of preference; the last one accepts every problem.
-constexpr std::array kAlgorithms = {&kTiny,         &kOuter,     &kScatter, &kDepthwise,
-                                    &kLanes,        &kConverted, &kDirect,  &kWinograd,
-                                    &kChannelsLast, &kPanels,    &kGemm,    &kReference};
+constexpr std::array kAlgorithms = {&kTiny,   &kOuter,     &kScatter,  &kDepthwise, &kInterleaved,
+                                    &kLanes,  &kConverted, &kDirect,   &kWinograd,  &kChannelsLast,
+                                    &kPanels, &kGemm,      &kReference};
 
 std::string JoinedNames() { return fmt::format("{}", fmt::join(AlgorithmNames(), ", ")); }
 

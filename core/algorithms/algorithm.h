@@ -66,6 +66,8 @@ extern const Algorithm kOuter;
 extern const Algorithm kScatter;
 // 3x3 kernels of single channels, plane by plane.
 extern const Algorithm kDepthwise;
+// Depthwise convolutions of channels-last tensors, rows read in place.
+extern const Algorithm kInterleaved;
 // Depthwise convolutions with a channel in each lane of a vector.
 extern const Algorithm kLanes;
 // Other types by what takes float32 alone.

@@ -157,8 +157,13 @@ class Lanes {
                         .tap_rows = y_.kernel,
                         .tap_columns = x_.kernel,
                         .weights = weights,
+                        .weight_row = x_.kernel * channels(),
+                        .weight_column = channels(),
                         .bias = bias.data(),
+                        .channels = channels(),
                         .out = outputs,
+                        .out_row = x_.output * channels(),
+                        .out_column = channels(),
                         .rows = count,
                         .columns = x_.output});
       planes.positions = count * x_.output;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/kernels/targets.h"
+#include "hwy/cache_control.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/lanes_kernel.cc"
@@ -43,8 +44,15 @@ HWY_INLINE void RunRow(const LaneRows& rows, const float* from, const float* HWY
   LongSum<kColumns, 1, float> earlier;
   earlier.Start(sums);
   std::int64_t running = 0;
-  for (std::int64_t i = 0; i < rows.tap_rows; ++i, from += rows.tap_row) {
+  if (rows.ahead != 0) {
+    HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
+      hwy::Prefetch(from + rows.ahead + x * stride);
+    }
+  }
+  for (std::int64_t i = 0; i < rows.tap_rows;
+       ++i, from += rows.tap_row, weights += rows.weight_row) {
     const float* HWY_RESTRICT at = from;
+    const float* HWY_RESTRICT weight_at = weights;
     for (std::int64_t first = 0; first < rows.tap_columns; first += kLaneSum) {
       const std::int64_t taps = std::min(kLaneSum, rows.tap_columns - first);
       if (running + taps > kLaneSum) {
@@ -54,8 +62,8 @@ HWY_INLINE void RunRow(const LaneRows& rows, const float* from, const float* HWY
       }
       running += taps;
       for (std::int64_t j = 0; j < taps; ++j, at += rows.tap_column) {
-        const V weight = hn::LoadU(d, weights);
-        weights += kChannels;
+        const V weight = hn::LoadU(d, weight_at);
+        weight_at += rows.weight_column;
         HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
           sums[x][0] = MulAdd(d, hn::LoadU(d, at + x * stride), weight, sums[x][0]);
         }
@@ -64,7 +72,7 @@ HWY_INLINE void RunRow(const LaneRows& rows, const float* from, const float* HWY
   }
   HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
     earlier.Add(x, sums[x]);
-    hn::StoreU(hn::Add(sums[x][0], bias), d, out + x * kChannels);
+    hn::StoreU(hn::Add(sums[x][0], bias), d, out + x * rows.out_column);
   }
 }
 
@@ -72,12 +80,12 @@ HWY_INLINE void RunRow(const LaneRows& rows, const float* from, const float* HWY
 template <int kColumns, std::int64_t kStride>
 void RunColumns(const LaneRows& rows, std::int64_t column, std::int64_t lane) {
   const float* from = rows.window + column * rows.stride + lane;
-  float* out = rows.out + column * kChannels + lane;
+  float* out = rows.out + column * rows.out_column + lane;
   const V bias = hn::LoadU(D(), rows.bias + lane);
   for (std::int64_t row = 0; row < rows.rows; ++row) {
     RunRow<kColumns, kStride>(rows, from, rows.weights + lane, bias, out);
     from += rows.row_stride;
-    out += rows.columns * kChannels;
+    out += rows.out_row;
   }
 }
 
@@ -88,8 +96,10 @@ void RunRows(const LaneRows& rows) {
   }
   (std::make_integer_sequence<int, kMostColumns>());
   ForEachPart(rows.columns, kMostColumns, [&](std::int64_t column, std::int64_t width) {
-    for (std::int64_t lane = 0; lane < kChannels; lane += kLanes) {
-      kBlocks[static_cast<std::size_t>(width - 1)](rows, column, lane);
+    // The last lanes may begin within those before them.
+    for (std::int64_t lane = 0; lane < rows.channels; lane += kLanes) {
+      kBlocks[static_cast<std::size_t>(width - 1)](rows, column,
+                                                   std::min(lane, rows.channels - kLanes));
     }
   });
 }

@@ -1,8 +1,9 @@
-// Depthwise convolution with a channel in each lane of a vector. A block of `channels` neighbouring
-// channels lies side by side, position after position:
+// Depthwise convolution with a channel in each lane of a vector. Some neighbouring channels c lie
+// side by side, position after position:
 //
-//   out[y][x][c] = bias[c] + sum over tap row i, tap column j of weights[i][j][c] *
-//                    window[y*row_stride + i*tap_row + x*stride + j*tap_column + c]
+//   out[y*out_row + x*out_column + c] = bias[c] + sum over tap row i, tap column j of
+//     weights[i*weight_row + j*weight_column + c] *
+//     window[y*row_stride + i*tap_row + x*stride + j*tap_column + c]
 //
 // The sum runs over (i, j) in order, from zero again before a row of taps (or kLaneSum of one) with
 // which it would be longer than kLaneSum products, and fuses every multiply-add: each element has
@@ -30,9 +31,17 @@ struct LaneRows {
   std::int64_t tap_column = 0;
   std::int64_t tap_rows = 0;
   std::int64_t tap_columns = 0;
-  const float* weights = nullptr;  // [tap_rows][tap_columns][channels]
-  const float* bias = nullptr;     // [channels]
-  float* out = nullptr;            // [rows][columns][channels]
+  // How much further on than a row of outputs begins to read what is fetched ahead for others
+  // begins; 0 fetches nothing.
+  std::int64_t ahead = 0;
+  const float* weights = nullptr;
+  std::int64_t weight_row = 0;
+  std::int64_t weight_column = 0;
+  const float* bias = nullptr;
+  std::int64_t channels = 0;  // those of a block at least
+  float* out = nullptr;
+  std::int64_t out_row = 0;
+  std::int64_t out_column = 0;
   std::int64_t rows = 0;
   std::int64_t columns = 0;
 };

@@ -22,9 +22,10 @@ struct LayerCase {
   PaddingMode mode = PaddingMode::kZeros;
   bool bias = true;
   bool channels_last = false;
+  bool weights_last = false;
   bool transposed = false;
   std::int64_t groups = 1;
-  std::string chosen = {};  // where it is neither channels_last nor winograd
+  std::string chosen = {};  // where it is not winograd, nor channels_last for such tensors
 
   std::string algorithm() const {
     if (!chosen.empty()) return chosen;
@@ -38,11 +39,21 @@ struct LayerCase {
     if (transposed) spec.weight.shape = {input[1], filters / groups};
     spec.weight.shape.insert(spec.weight.shape.end(), kernel.begin(), kernel.end());
     if (bias) spec.bias = TensorSpec{DataType::kFloat32, {filters}, {}};
+    if (channels_last)
+      std::rotate(spec.input.shape.begin() + 1, spec.input.shape.begin() + 2,
+                  spec.input.shape.end());
+    if (weights_last) {
+      Shape& shape = spec.weight.shape;
+      std::rotate(shape.begin(), shape.begin() + 2, shape.end());
+      std::swap(shape[shape.size() - 2], shape.back());
+    }
     const auto with = [this](auto parameters) {
       parameters.padding = padding;
       parameters.stride = stride;
       parameters.dilation = dilation;
       parameters.groups = groups;
+      if (weights_last) parameters.weight_layout = WeightLayout::kChannelsLast;
+      if (channels_last) parameters.tensor_layout = TensorLayout::kChannelsLast;
       return parameters;
     };
     if (transposed) {
@@ -51,11 +62,6 @@ struct LayerCase {
     }
     ConvParameters parameters = with(ConvParameters{});
     parameters.padding_mode = mode;
-    if (channels_last) {
-      Shape& shape = spec.input.shape;
-      std::rotate(shape.begin() + 1, shape.begin() + 2, shape.end());
-      parameters.tensor_layout = TensorLayout::kChannelsLast;
-    }
     spec.parameters = parameters;
     return spec;
   }
