@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/border.h"
+#include "core/algorithms/direct_output.h"
 #include "core/algorithms/direct_window.h"
 #include "core/algorithms/patches.h"
 #include "core/algorithms/tasks.h"
@@ -36,24 +37,19 @@ namespace {
 
 // Groups whose weights one task packs.
 constexpr std::int64_t kGroupsPacked = 64;
+// Groups whose channels are copied together, at most.
+constexpr std::int64_t kGroupsTogether = 16;
 static_assert(2 * kDirectPlace * std::int64_t{sizeof(double)} <= kScratchBytes);
 
-DirectKernel<float> Kernel(float /*type*/) { return DirectKernels().for_float; }
-DirectKernel<double> Kernel(double /*type*/) { return DirectKernels().for_double; }
-
-// T is the type that sums are formed in, Sum (std::int64_t where T's sums are whole numbers) that
-// of their total with the bias.
+// T and Sum as in DirectOutput.
 template <typename T, typename Sum>
 class Direct {
  public:
   explicit Direct(const Run& run)
       : run_(run),
         g_(Geometry::Joined(run.problem)),
-        kernel_(Kernel(T{})),
-        totals_(run, g_),
-        packed_(reinterpret_cast<T*>(run.workspace.data())) {
-    if constexpr (!std::is_same_v<T, Sum>) exact_ = AddExactlyInFloat(totals_.bias());
-  }
+        output_(run, g_),
+        packed_(reinterpret_cast<T*>(run.workspace.data())) {}
 
   absl::Status Compute() {
     bool covered = true;
@@ -69,7 +65,8 @@ class Direct {
     });
     const Operation operation = run_.problem.operation();
     const auto uncovered = [&](const Axis& axis) { return HasUncoveredOutputs(operation, axis); };
-    if (!covered || std::any_of(g_.axes.begin(), g_.axes.end(), uncovered)) totals_.FillWithBias();
+    covered = covered && std::none_of(g_.axes.begin(), g_.axes.end(), uncovered);
+    if (!covered) output_.totals().FillWithBias();
     if (!phases.empty()) ComputePhases(phases);
     return StatusAfter(run_.stop);
   }
@@ -94,6 +91,13 @@ class Direct {
 
   bool stopped() const { return run_.stop.stop_requested(); }
 
+  static constexpr bool kFloats = std::is_same_v<T, float> && std::is_same_v<Sum, float>;
+  // Whether channels that lie side by side are copied, and outputs put together, some at a time.
+  bool together() const {
+    return kFloats && IsFloat32(run_.problem) && g_.channels == 1 && g_.filters == 1 &&
+           g_.groups > 1 && g_.channels_last();
+  }
+
   static T* ThreadPlace() { return reinterpret_cast<T*>(ThreadScratch()); }
 
   // Tasks are tiles of outputs, of all phases, for some groups.
@@ -110,7 +114,8 @@ class Direct {
     // As many channels as kDepthBlock products hold are summed from zero before they join the
     // total.
     const DirectWindow shared(PatchesOf(axes),
-                              std::clamp<std::int64_t>(kDepthBlock / taps, 1, g_.channels));
+                              std::clamp<std::int64_t>(kDepthBlock / taps, 1, g_.channels),
+                              together() ? std::min(g_.groups, kGroupsTogether) : 1);
     T* packed = packed_;
     for (PhaseRun& phase : phases) {
       SetOffsets(shared, phase);
@@ -122,7 +127,8 @@ class Direct {
     const std::int64_t products = shared.extent.rows * shared.extent.width * taps *
                                   static_cast<std::int64_t>(phases.size()) * g_.channels *
                                   g_.filters;
-    const std::int64_t at_once = std::min(g_.groups, CeilDivide(kDirectTaskProducts, products));
+    const std::int64_t at_once =
+        RoundUp(std::min(g_.groups, CeilDivide(kDirectTaskProducts, products)), shared.groups);
     const std::int64_t blocks = CeilDivide(g_.groups, at_once);
     ForEachTask(g_.batch * blocks * tiles, run_.stop, [&](std::int64_t task) {
       const auto origin = [&](std::int64_t tile) {
@@ -138,7 +144,8 @@ class Direct {
     if (stopped() || run_.problem.padding_mode() != PaddingMode::kZeros) return;
     if constexpr (std::is_same_v<T, Sum>) {
       for (const PhaseRun& phase : phases) {
-        if (!phase.finite) BorderRepair<T>(run_, g_, phase.patches, totals_.bias()).Compute();
+        if (phase.finite) continue;
+        BorderRepair<T>(run_, g_, phase.patches, output_.totals().bias()).Compute();
       }
     }
   }
@@ -204,13 +211,16 @@ class Direct {
     if (extent.rows <= 0 || extent.width <= 0) return;
     const WindowCopy copies = shared.window.Copies(origin, extent);
     T* const window = ThreadPlace();
-    for (std::int64_t c = 0; c < shared.channels; ++c) {
+    for (std::int64_t c = 0; c < shared.channels * shared.groups; ++c) {
       copies.FillPadding(window + c * shared.window.channel_size());
     }
     std::vector<PhaseTile> tiles;
     tiles.reserve(phases.size());
     for (const PhaseRun& phase : phases) {
       tiles.push_back(TileOf(phase, window, shared.window.pitch(), origin, extent, groups.batch));
+    }
+    if constexpr (kFloats) {
+      if (together()) return ComputeTogether(shared, copies, phases, tiles, groups, window);
     }
     for (std::int64_t group = groups.first; group < groups.last; ++group) {
       const bool last = group + 1 == groups.last;
@@ -273,6 +283,30 @@ class Direct {
     return phase_tile;
   }
 
+  // A tile of groups whose single channels lie side by side.
+  void ComputeTogether(const DirectWindow& shared, const WindowCopy& copies,
+                       const std::deque<PhaseRun>& phases, const std::vector<PhaseTile>& tiles,
+                       const Groups& groups, T* window) const {
+    const std::int64_t size = shared.window.channel_size();
+    for (std::int64_t first = groups.first; first < groups.last && !stopped();
+         first += shared.groups) {
+      const std::int64_t count = std::min(shared.groups, groups.last - first);
+      copies.CopyChannelsTogether(
+          run_.operands.input.As<T>() + groups.batch * g_.input.batch + first * g_.input.group,
+          count, window, size);
+      for (std::size_t i = 0; i < phases.size(); ++i) {
+        const PhaseRun& phase = phases[i];
+        if (tiles[i].tile.rows == 0) continue;
+        DirectTile<T> tile = tiles[i].tile;
+        tile.planes = phase.planes;
+        tile.weights = phase.weights + first * phase.group_stride;
+        output_.ComputeTogether(tile, count, size, phase.group_stride,
+                                output_.totals().bias().data() + first,
+                                tiles[i].first_output + first * g_.output.group);
+      }
+    }
+  }
+
   struct Channels {
     std::int64_t first, count;
   };
@@ -291,45 +325,12 @@ class Direct {
     tile.past_caches = last && !tile.accumulate && LeavesCaches(run_.problem);
     std::int64_t output = phase_tile.first_output + group * g_.output.group;
     for (std::int64_t m = 0; m < g_.filters; ++m) {
-      const Sum bias = last ? totals_.bias()[static_cast<std::size_t>(group * g_.filters + m)] : 0;
-      if (totals_.in_output()) {
-        tile.bias = static_cast<T>(bias);
-        tile.c = reinterpret_cast<T*>(run_.output.data()) + output;
-        kernel_(tile);
-      } else {
-        Round(tile, bias, output);
-      }
+      const Sum bias =
+          last ? output_.totals().bias()[static_cast<std::size_t>(group * g_.filters + m)] : 0;
+      output_.Compute(tile, bias, output);
       tile.weights += phase.filter_stride;
       output += g_.output.channel;
     }
-  }
-
-  // Computes a tile whose outputs have another type and begin at element `output`.
-  void Round(const DirectTile<T>& tile, Sum bias, std::int64_t output) const {
-    DirectTile<T> sums = tile;
-    sums.c = ThreadPlace() + kDirectPlace;
-    sums.c_pitch = tile.columns;
-    sums.c_step = 1;
-    sums.past_caches = false;
-    kernel_(sums);
-    VisitDataType(run_.problem.output_type(), [&](auto zero) {
-      using Out = decltype(zero);
-      Out* to = reinterpret_cast<Out*>(run_.output.data()) + output;
-      const T* from = sums.c;
-      // Rows that follow each other in both places are one.
-      const bool joined = tile.c_step == 1 && tile.c_pitch == tile.columns;
-      const std::int64_t rows = joined ? 1 : tile.rows;
-      const std::int64_t columns = joined ? tile.rows * tile.columns : tile.columns;
-      for (std::int64_t y = 0; y < rows; ++y, from += columns, to += tile.c_pitch) {
-        if (exact_) {
-          RoundRow(from, static_cast<T>(bias), columns, tile.c_step, to);
-        } else {
-          for (std::int64_t x = 0; x < columns; ++x) {
-            to[x * tile.c_step] = RoundTo<Out>(static_cast<Sum>(from[x]) + bias);
-          }
-        }
-      }
-    });
   }
 
   void CopyChannels(const DirectWindow& shared, const WindowCopy& copies, std::int64_t batch,
@@ -339,6 +340,12 @@ class Direct {
       if constexpr (kTakes<T, In>) {
         const In* input = run_.operands.input.template As<In>() + batch * g_.input.batch +
                           group * g_.input.group + channels.first * g_.input.channel;
+        if constexpr (kFloats && std::is_same_v<T, In>) {
+          if (g_.channels_last()) {
+            return copies.CopyChannelsTogether(input, channels.count, window,
+                                               shared.window.channel_size());
+          }
+        }
         for (std::int64_t c = 0; c < channels.count; ++c) {
           copies.CopyChannel(input + c * g_.input.channel,
                              window + c * shared.window.channel_size());
@@ -349,10 +356,8 @@ class Direct {
 
   const Run& run_;
   const Geometry g_;
-  const DirectKernel<T> kernel_;
-  const Totals<T, Sum> totals_;
+  const DirectOutput<T, Sum> output_;
   T* const packed_;
-  bool exact_ = true;  // biases are added to sums without rounding that is not T's
 };
 
 // Weights that do not lie in the order of the sum are packed.

@@ -63,10 +63,14 @@ Window::Extent TileExtent(const Patches& patches, std::int64_t channels) {
 
 }  // namespace
 
-DirectWindow::DirectWindow(const Patches& union_of_phases, std::int64_t channels_at_once)
+DirectWindow::DirectWindow(const Patches& union_of_phases, std::int64_t channels_at_once,
+                           std::int64_t groups_at_once)
     : patches(union_of_phases),
       channels(channels_at_once),
-      extent(TileExtent(patches, channels)),
+      groups(std::clamp<std::int64_t>(
+          kDirectWindow / channels / Window(patches, {1, kMinWidth}).channel_size(), 1,
+          groups_at_once)),
+      extent(TileExtent(patches, channels * groups)),
       window(patches, extent) {}
 
 DataType DirectSums(const Problem& problem) {

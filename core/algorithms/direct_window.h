@@ -28,12 +28,15 @@ DataType DirectSums(const Problem& problem);
 // Why a problem is none for windows; empty when it is one.
 std::string DirectRefusal(const Problem& problem);
 
-// A window of so many channels that all phases read, and the tile that it serves.
+// A window of so many channels of so many groups, or fewer groups where that is too large, that all
+// phases read, and the tile that it serves.
 struct DirectWindow {
-  DirectWindow(const Patches& union_of_phases, std::int64_t channels_at_once);
+  DirectWindow(const Patches& union_of_phases, std::int64_t channels_at_once,
+               std::int64_t groups_at_once);
 
   Patches patches;
   std::int64_t channels;
+  std::int64_t groups;
   Window::Extent extent;
   Window window;
 };

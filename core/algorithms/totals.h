@@ -40,6 +40,8 @@ class Totals {
 
   // Whether totals are formed in the output.
   bool in_output() const { return in_output_; }
+  // Whether they have the type of the output.
+  bool is_output_type() const { return is_output_type_; }
 
   const std::vector<Sum>& bias() const { return bias_; }
   // That of a group's filters from `row` on, for a kernel to add; null where there is none.

@@ -108,6 +108,8 @@ constexpr auto kName = [](const auto& info) { return info.param.name; };
 INSTANTIATE_TEST_SUITE_P(Dense, LargeAlgorithms, ::testing::ValuesIn(testing::DenseCases()), kName);
 INSTANTIATE_TEST_SUITE_P(SingleChannels, LargeAlgorithms,
                          ::testing::ValuesIn(testing::SingleChannelCases()), kName);
+INSTANTIATE_TEST_SUITE_P(ChannelsLast, LargeAlgorithms,
+                         ::testing::ValuesIn(testing::ChannelsLastCases()), kName);
 
 }  // namespace
 }  // namespace convserve

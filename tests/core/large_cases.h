@@ -8,9 +8,11 @@
 
 namespace convserve::testing {
 
-// Each is computed by the algorithm that it names: of many channels or filters, and of one a group.
+// Each is computed by the algorithm that it names: of many channels or filters, of one a group, and
+// channels-last ones of both kinds.
 const std::vector<LayerCase>& DenseCases();
 const std::vector<LayerCase>& SingleChannelCases();
+const std::vector<LayerCase>& ChannelsLastCases();
 
 }  // namespace convserve::testing
 
