@@ -31,7 +31,7 @@ namespace {
 
 // Those that may compute the problem in float32, in the planner's order. Direct takes every type
 // itself; what comes after these does so, too, or is for few products alone.
-constexpr std::array kForFloat32 = {&kOuter,  &kScatter,  &kDepthwise,    &kLanes,
+constexpr std::array kForFloat32 = {&kOuter,  &kScatter,  &kDepthwise,    &kInterleaved, &kLanes,
                                     &kDirect, &kWinograd, &kChannelsLast, &kPanels};
 
 // Multiply-adds to an element of input and output, at least, and bytes of the copies, at most.
@@ -73,7 +73,7 @@ const Algorithm* ForFloat32(const Problem& converted) {
 }
 
 bool IsDepthwise(const Algorithm* algorithm) {
-  return algorithm == &kDepthwise || algorithm == &kLanes;
+  return algorithm == &kDepthwise || algorithm == &kInterleaved || algorithm == &kLanes;
 }
 
 // Bytes of the copies, at most.

@@ -15,6 +15,7 @@
 
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/border.h"
+#include "core/algorithms/copy_row.h"
 #include "core/algorithms/tiling.h"
 #include "core/convert.h"
 #include "core/geometry.h"
@@ -70,9 +71,9 @@ class Totals {
   // nothing will be added after it but `bias`, the task's or null.
   void Add(GemmTile<T>& tile, const GemmTask& task, std::int64_t kept, const TileColumns& columns,
            bool last, const Sum* bias) const {
-    if constexpr (std::is_same_v<T, Sum>) {
+    if constexpr (kKernelAddsBias) {
+      if (last) tile.bias = bias;
       if (in_output_) {
-        if (last) tile.bias = bias;
         tile.past_caches = last && !tile.accumulate && LeavesCaches(run_.problem);
         tile.c = OutputOf<T>(task);
         tile.c_stride = g_.output.channel;
@@ -80,7 +81,6 @@ class Totals {
         kernel_(tile);
         return;
       }
-      if (last && is_output_type_) tile.bias = bias;
     }
     AddToSums(tile, Scratch::OfThread().Sums() + kept * columns.count, columns.count);
   }
@@ -90,6 +90,7 @@ class Totals {
              const Sum* bias) const {
     if (in_output_) return;
     const Sum* sums = Scratch::OfThread().Sums() + kept * columns.count;
+    if (kKernelAddsBias) bias = nullptr;
     VisitDataType(run_.problem.output_type(),
                   [&](auto zero) { StoreAs<decltype(zero)>(sums, task, columns, bias); });
   }
@@ -178,26 +179,31 @@ class Totals {
                        std::span<const GemmSegment> segments, const Sum* bias) const {
     constexpr std::int64_t kSide = 64;
     alignas(64) std::array<Sum, kSide * kSide> square;  // [columns][filters]
+    alignas(64) std::array<Out, kSide * kSide> rounded;
     const std::int64_t step = Step(columns);
     for (const auto& [first, count, offset] : segments) {
+      Out* const to = OutputOf<Out>(task) + offset;
       if constexpr (std::is_same_v<Sum, Out>) {
-        if (is_output_type_) {  // the kernel has added the bias
-          Transpose(sums + first, columns.count, count, task.rows, OutputOf<Out>(task) + offset,
-                    step);
+        if (bias == nullptr) {
+          Transpose(sums + first, columns.count, count, task.rows, to, step);
           continue;
         }
       }
-      for (std::int64_t j = 0; j < count; j += kSide) {
-        const std::int64_t width = std::min(kSide, count - j);
-        for (std::int64_t i = 0; i < task.rows; i += kSide) {
-          const std::int64_t height = std::min(kSide, task.rows - i);
-          const Sum* from = sums + i * columns.count + first + j;
-          Transpose(from, columns.count, width, height, square.data(), kSide);
-          Out* to = OutputOf<Out>(task) + offset + j * step + i;
-          for (Sum* row = square.data(); row != square.data() + width * kSide; row += kSide) {
-            for (std::int64_t r = 0; bias != nullptr && r < height; ++r) row[r] += bias[i + r];
-            RoundRow(row, Sum{0}, height, to);
-            to += step;
+      for (std::int64_t i = 0; i < task.rows; i += kSide) {
+        const std::int64_t height = std::min(kSide, task.rows - i);
+        const std::int64_t most = kSide * kSide / height / kSide * kSide;
+        for (std::int64_t j = 0; j < count; j += most) {
+          const std::int64_t width = std::min(most, count - j);
+          Transpose(sums + i * columns.count + first + j, columns.count, width, height,
+                    square.data(), height);
+          for (std::int64_t r = 0; bias != nullptr && r < width * height; ++r) {
+            square[static_cast<std::size_t>(r)] += bias[i + r % height];
+          }
+          Out* const at = to + j * step + i;
+          const bool whole = step == height;  // the square is all there is of these columns
+          RoundRow(square.data(), Sum{0}, width * height, whole ? at : rounded.data());
+          for (std::int64_t c = 0; !whole && c < width; ++c) {
+            CopySideBySide(rounded.data() + c * height, height, at + c * step);
           }
         }
       }
@@ -240,6 +246,9 @@ class Totals {
       }
     });
   }
+
+  // What has the type of totals adds the bias as well.
+  static constexpr bool kKernelAddsBias = std::is_same_v<T, Sum>;
 
   // Elements between outputs that are neighbours in a phase.
   std::int64_t Step(const TileColumns& columns) const {
