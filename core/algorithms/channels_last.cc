@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/border.h"
+#include "core/algorithms/copy_row.h"
 #include "core/algorithms/stretches.h"
 #include "core/algorithms/tasks.h"
 #include "core/algorithms/window.h"
@@ -27,8 +28,9 @@ namespace convserve {
 namespace {
 
 constexpr std::int64_t kLeastFilters = 16;  // a product with fewer columns wastes its vectors
-constexpr std::int64_t kLeastRun = 32;      // shorter ones read and write sums too often
-constexpr std::int64_t kLeastDepth = 8;     // of a single run
+constexpr std::int64_t kLeastDepth = 4;
+// Shorter runs read and write sums too often, unless an output has but one.
+constexpr std::int64_t kLeastRun = 32;
 constexpr std::int64_t kLeastPositions = 128;
 // Fewer are better in panels, whose weights take less to pack.
 constexpr std::int64_t kManyPositions = 512;
@@ -42,6 +44,17 @@ constexpr std::int64_t kMaxTaps = std::int64_t{16} * 1024;
 static_assert(kFiltersPacked * (std::max(kMaxTaps, kWeightsCopied) + 1) *
                   std::int64_t{sizeof(float)} <=
               kScratchBytes);
+
+// Elements of a run, and of all runs, of an output that meets no padding.
+std::int64_t RunLength(const Geometry& g) {
+  return g.axes[2].dilation == 1 ? g.channels * g.axes[2].kernel : g.channels;
+}
+std::int64_t Depth(const Geometry& g) {
+  return g.channels * g.axes[0].kernel * g.axes[1].kernel * g.axes[2].kernel;
+}
+
+// Whether runs are so short that they are brought together first.
+bool Gathers(const Geometry& g) { return RunLength(g) < kLeastRun && Depth(g) > RunLength(g); }
 
 class ChannelsLast {
  public:
@@ -59,6 +72,7 @@ class ChannelsLast {
 
   absl::Status Compute() const {
     PackWeights();
+    std::copy(bias_.begin(), bias_.end(), weights_ + Depth(g_) * pitch_);
     const std::int64_t width = g_.axes[2].output;
     const std::int64_t x_size = std::min(width, kTaskPositions);
     const std::int64_t y_size = std::max<std::int64_t>(kTaskPositions / width, 1);
@@ -139,6 +153,13 @@ class ChannelsLast {
     });
   }
 
+  // What an output meets with rows [first, first + length) of the weights, and the next one `step`
+  // further on.
+  struct InputRun {
+    const float* from;
+    std::int64_t step, first, length;
+  };
+
   // As products along the longer side of the part.
   void ComputePart(const Part& part) const {
     const std::int64_t height = part.rows.last - part.rows.first;
@@ -149,16 +170,17 @@ class ChannelsLast {
       GemmTile<float> tile;
       tile.rows = along_rows ? width : height;
       const std::size_t axis = along_rows ? 2 : 1;
-      tile.a_stride = g_.axes[axis].stride * g_.input.spatial[axis];
+      const std::int64_t step = g_.axes[axis].stride * g_.input.spatial[axis];
       tile.c_stride = g_.output.spatial[axis];
       const std::int64_t y = part.rows.first + (along_rows ? i : 0);
       const std::int64_t x = part.columns.first + (along_rows ? 0 : i);
-      ComputeLine(part, y, x, tile);
+      ComputeLine(part, y, x, step, tile);
     }
   }
 
-  // `tile.rows` outputs from (y, x) on.
-  void ComputeLine(const Part& part, std::int64_t y, std::int64_t x, GemmTile<float>& tile) const {
+  // `tile.rows` outputs from (y, x) on, whose inputs are so far apart.
+  void ComputeLine(const Part& part, std::int64_t y, std::int64_t x, std::int64_t step,
+                   GemmTile<float>& tile) const {
     const GemmSegment segment{0, part.filters, 0};
     tile.segments = {&segment, 1};
     tile.c = reinterpret_cast<float*>(run_.output.data()) + part.batch * g_.output.batch +
@@ -170,8 +192,9 @@ class ChannelsLast {
       return output * a.stride + tap * a.dilation - a.padding_begin;
     };
     const Stretch& columns = part.columns;
-    const std::int64_t taps =
-        g_.axes[2].dilation == 1 ? columns.tap_last - columns.tap_first : 1;  // of a run
+    const std::int64_t taps = g_.axes[2].dilation == 1 ? columns.taps() : 1;  // of a run
+    tile.past_caches = past_caches_ && at_once_;
+    Gathered gathered;
     for (std::int64_t tz = 0; tz < g_.axes[0].kernel; ++tz) {
       const std::int64_t iz = coordinate(0, part.z, tz);
       if (iz < 0 || iz >= g_.axes[0].input) continue;
@@ -180,12 +203,27 @@ class ChannelsLast {
             input + iz * g_.input.spatial[0] + coordinate(1, y, ty) * g_.input.spatial[1];
         for (std::int64_t tx = columns.tap_first; tx < columns.tap_last; tx += taps) {
           const std::int64_t tap = (tz * g_.axes[1].kernel + ty) * g_.axes[2].kernel + tx;
-          AddRun(row + coordinate(2, x, tx) * g_.input.spatial[2], tap * g_.channels,
-                 taps * g_.channels, part.filter, tile);
+          const float* at = row + coordinate(2, x, tx) * g_.input.spatial[2];
+          const InputRun run{at, step, tap * g_.channels, taps * g_.channels};
+          if (gathers_) {
+            Gather(run, part.filter, gathered, tile);
+          } else {
+            AddRun(run, part.filter, tile);
+          }
         }
       }
     }
-    if (tile.accumulate && !run_.problem.has_bias()) return;
+    if (gathers_) {
+      // The bias is one more row of weights.
+      static constexpr float kOne = 1;
+      if (run_.problem.has_bias()) {
+        Gather({.from = &kOne, .step = 0, .first = Depth(g_), .length = 1}, part.filter, gathered,
+               tile);
+      }
+      tile.past_caches = past_caches_ && !tile.accumulate;
+      Multiply(gathered, part.filter, tile);
+    }
+    if (tile.accumulate && (gathers_ || !run_.problem.has_bias())) return;
     const float* bias = bias_.data() + part.filter;
     for (std::int64_t i = 0; i < tile.rows; ++i) {
       float* out = tile.c + i * tile.c_stride;
@@ -195,18 +233,48 @@ class ChannelsLast {
     }
   }
 
-  // Rows [first, first + length) of the weights, with what the first of the outputs meets with
-  // them.
-  void AddRun(const float* input, std::int64_t first, std::int64_t length, std::int64_t filter,
-              GemmTile<float>& tile) const {
-    for (std::int64_t k = 0; k < length && !run_.stop.stop_requested(); k += kDepthBlock) {
-      tile.depth = std::min(kDepthBlock, length - k);
-      tile.a = input + k;
-      tile.b = weights_ + (first + k) * pitch_ + filter;
+  void AddRun(const InputRun& run, std::int64_t filter, GemmTile<float>& tile) const {
+    for (std::int64_t k = 0; k < run.length && !run_.stop.stop_requested(); k += kDepthBlock) {
+      tile.depth = std::min(kDepthBlock, run.length - k);
+      tile.a = run.from + k;
+      tile.a_stride = run.step;
+      tile.b = weights_ + (run.first + k) * pitch_ + filter;
       tile.offsets = offsets_.data();
       gemm_(tile);
       tile.accumulate = true;
     }
+  }
+
+  // Runs that are multiplied together: [positions][depth].
+  struct Gathered {
+    std::int64_t depth = 0;
+    float* const inputs = reinterpret_cast<float*>(ThreadScratch());
+    std::array<std::int32_t, kDepthBlock> rows;  // of the weights
+  };
+
+  void Gather(const InputRun& run, std::int64_t filter, Gathered& gathered,
+              GemmTile<float>& tile) const {
+    if (gathered.depth + run.length > kDepthBlock) Multiply(gathered, filter, tile);
+    float* to = gathered.inputs + gathered.depth;
+    for (std::int64_t i = 0; i < tile.rows; ++i, to += kDepthBlock) {
+      CopySideBySide(run.from + i * run.step, run.length, to);
+    }
+    for (std::int64_t k = 0; k < run.length; ++k) {
+      gathered.rows[static_cast<std::size_t>(gathered.depth++)] =
+          static_cast<std::int32_t>((run.first + k) * pitch_);
+    }
+  }
+
+  void Multiply(Gathered& gathered, std::int64_t filter, GemmTile<float>& tile) const {
+    if (gathered.depth == 0) return;
+    tile.depth = gathered.depth;
+    tile.a = gathered.inputs;
+    tile.a_stride = kDepthBlock;
+    tile.b = weights_ + filter;
+    tile.offsets = gathered.rows.data();
+    gemm_(tile);
+    tile.accumulate = true;
+    gathered.depth = 0;
   }
 
   const Run& run_;
@@ -214,6 +282,11 @@ class ChannelsLast {
   const std::int64_t pitch_;  // from one row of weights to the next
   float* const weights_;
   const std::vector<float> bias_;
+  const bool gathers_ = Gathers(g_);
+  // Whether the first product of a line is all that becomes of it.
+  const bool at_once_ =
+      Depth(g_) == RunLength(g_) && Depth(g_) <= kDepthBlock && !run_.problem.has_bias();
+  const bool past_caches_ = LeavesCaches(run_.problem);
   const GemmKernel<float> gemm_ = GetGemmKernel<float>();
   std::array<std::vector<Stretch>, 3> stretches_;
   std::array<std::int32_t, kDepthBlock> offsets_;
@@ -227,12 +300,8 @@ std::string Refusal(const Problem& problem) {
   if (problem.padding_mode() != PaddingMode::kZeros) return "padding other than zeros";
   if (g.groups != 1) return "several groups";
   const Axis& row = g.axes[2];
-  const std::int64_t run = row.dilation == 1 ? g.channels * row.kernel : g.channels;
   if (g.axes[0].kernel * g.axes[1].kernel * g.axes[2].kernel > kMaxTaps) return "too many taps";
-  const bool single = run == g.channels * g.axes[0].kernel * g.axes[1].kernel * row.kernel;
-  if (g.filters < kLeastFilters || run < (single ? kLeastDepth : kLeastRun)) {
-    return "too few channels";
-  }
+  if (g.filters < kLeastFilters || Depth(g) < kLeastDepth) return "too few channels or filters";
   // Of one image, so that the choice, and with it the bits, are the same in a batch.
   const std::int64_t positions = g.axes[0].output * g.axes[1].output * g.axes[2].output;
   if (positions < kLeastPositions) return "too few positions to pack weights for";
@@ -242,15 +311,14 @@ std::string Refusal(const Problem& problem) {
   }
   // Offsets of a block of rows of weights are 32-bit.
   if (g.filters > (std::int64_t{1} << 22)) return "too many filters";
+  if (Gathers(g) && Depth(g) > (std::int64_t{1} << 30) / g.filters) return "too many weights";
   return "";
 }
 
-// The packed weights, which serve every output.
+// The packed weights, which serve every output, and the bias.
 std::int64_t WorkspaceBytes(const Problem& problem) {
   const Geometry g(problem);
-  return g.axes[0].kernel * g.axes[1].kernel * g.axes[2].kernel * g.channels * OddLines(g.filters) *
-             std::int64_t{sizeof(float)} +
-         64;
+  return (Depth(g) + 1) * OddLines(g.filters) * std::int64_t{sizeof(float)} + 64;
 }
 
 absl::Status Compute(const Run& run) { return ChannelsLast(run).Compute(); }

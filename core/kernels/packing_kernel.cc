@@ -256,6 +256,63 @@ std::int64_t Deinterleave([[maybe_unused]] const Transposed& t) {
 #endif
 }
 
+#if HWY_TARGET != HWY_SCALAR
+constexpr hn::CappedTag<float, 8> kSquare;
+constexpr std::int64_t kLine = 16;
+
+// The last squares may begin within those before them, along both sides; of fewer columns than that
+// the last one is read again.
+void TransposeSquares(const Transposed& t) {
+  constexpr auto d = kSquare;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto* HWY_RESTRICT from = static_cast<const float*>(t.from);
+  auto* HWY_RESTRICT to = static_cast<float*>(t.to);
+  const std::int64_t stored = std::min(lanes, t.columns);
+  for (std::int64_t i = 0; i < t.rows; i += lanes) {
+    i = std::min(i, t.rows - lanes);
+    for (std::int64_t j = 0; j < t.columns; j += lanes) {
+      j = std::max<std::int64_t>(std::min(j, t.columns - lanes), 0);
+      TransposeSquare(
+          d, [&](int r) { return from + std::min(j + r, t.columns - 1) * t.from_pitch + i; },
+          [&](int c, auto column) {
+            StoreFirst(d, column, stored, to + (i + c) * t.to_pitch + j);
+          });
+    }
+  }
+}
+
+// Whether rows become whole lines that are to be written past the caches.
+bool MakesLines(const Transposed& t) {
+  return t.past_caches && hn::MaxLanes(kSquare) == 8 && t.columns % kLine == 0 &&
+         FillsLines(static_cast<float*>(t.to), t.to_pitch, 0);
+}
+
+// Line by line: halves of lines, each written when its square is done, might go out one by one.
+void TransposeLines(const Transposed& t) {
+  const D d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto side = static_cast<std::int64_t>(hn::Lanes(kSquare));
+  HWY_ALIGN float lines[hn::MaxLanes(kSquare) * kLine];
+  const auto* HWY_RESTRICT from = static_cast<const float*>(t.from);
+  auto* HWY_RESTRICT to = static_cast<float*>(t.to);
+  for (std::int64_t i = 0; i < t.rows; i += side) {
+    i = std::min(i, t.rows - side);
+    for (std::int64_t j = 0; j < t.columns; j += kLine) {
+      for (std::int64_t k = 0; k < kLine; k += side) {
+        TransposeSquare(
+            kSquare, [&](int r) { return from + (j + k + r) * t.from_pitch + i; },
+            [&](int c, auto column) { hn::Store(column, kSquare, lines + c * kLine + k); });
+      }
+      for (std::int64_t c = 0; c < side; ++c) {
+        for (std::int64_t k = 0; k < kLine; k += lanes) {
+          hn::Stream(hn::Load(d, lines + c * kLine + k), d, to + (i + c) * t.to_pitch + j + k);
+        }
+      }
+    }
+  }
+}
+#endif
+
 // Copies of 32 bits, as types and alignment of the elements are not known.
 void Transpose(const Transposed& t) {
   constexpr std::int64_t kFew = 4;
@@ -267,45 +324,18 @@ void Transpose(const Transposed& t) {
     return Interleave({std::span(rows).first(static_cast<std::size_t>(t.columns)), t.rows,
                        static_cast<float*>(t.to), t.past_caches});
   }
+  std::int64_t columns = 0;  // those done
+  if (t.rows > 1 && t.rows <= kFew && t.from_pitch == t.rows) columns = Deinterleave(t);
+#if HWY_TARGET != HWY_SCALAR
+  if (t.rows >= static_cast<std::int64_t>(hn::Lanes(kSquare))) {
+    return MakesLines(t) ? TransposeLines(t) : TransposeSquares(t);
+  }
+#endif
   const auto* from = static_cast<const std::byte*>(t.from);
   auto* to = static_cast<std::byte*>(t.to);
   constexpr std::int64_t kSize = sizeof(float);
-  std::int64_t whole_rows = 0;
-  std::int64_t whole_columns = 0;
-  if (t.rows > 1 && t.rows <= kFew && t.from_pitch == t.rows) whole_columns = Deinterleave(t);
-#if HWY_TARGET != HWY_SCALAR
-  const hn::CappedTag<float, 8> d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  if (t.rows >= lanes) whole_rows = t.rows;
-  const std::int64_t stored = std::min(lanes, t.columns);
-  // Squares beside each other fill the lines of a row.
-  const bool past_caches = t.past_caches && lanes == 8 && t.columns % 16 == 0 &&
-                           FillsLines(static_cast<float*>(t.to), t.to_pitch, 0);
-  // The last squares may begin within those before them, along both sides; of fewer columns than
-  // that the last one is read again.
-  for (std::int64_t i = 0; i < whole_rows; i += lanes) {
-    i = std::min(i, t.rows - lanes);
-    for (std::int64_t j = 0; j < t.columns; j += lanes) {
-      j = std::max<std::int64_t>(std::min(j, t.columns - lanes), 0);
-      TransposeSquare(
-          d,
-          [&](int r) {
-            const std::int64_t column = std::min(j + r, t.columns - 1);
-            return reinterpret_cast<const float*>(from + (column * t.from_pitch + i) * kSize);
-          },
-          [&](int c, auto column) {
-            auto* const at = reinterpret_cast<float*>(to + ((i + c) * t.to_pitch + j) * kSize);
-            if (past_caches) {
-              hn::Stream(column, d, at);
-            } else {
-              StoreFirst(d, column, stored, at);
-            }
-          });
-    }
-  }
-#endif
-  for (std::int64_t i = whole_rows; i < t.rows; ++i) {
-    for (std::int64_t j = whole_columns; j < t.columns; ++j) {
+  for (std::int64_t i = 0; i < t.rows; ++i) {
+    for (std::int64_t j = columns; j < t.columns; ++j) {
       std::memcpy(to + (i * t.to_pitch + j) * kSize, from + (j * t.from_pitch + i) * kSize, kSize);
     }
   }
