@@ -68,13 +68,16 @@ absl::StatusOr<std::vector<Layer>> ReadLayers(const std::string& path) {
   return layers;
 }
 
-absl::StatusOr<Problem> MakeLayerProblem(const Layer& layer, const ElementTypes& types) {
+absl::StatusOr<Problem> MakeLayerProblem(const Layer& layer, const ElementTypes& types,
+                                         TensorLayout layout) {
   ProblemSpec spec;
   spec.input.data_type = types.input;
   spec.weight.data_type = types.weight;
   spec.output_type = types.output;
-  spec.input.shape = {layer.batch, layer.input_channels};
-  spec.input.shape.insert(spec.input.shape.end(), layer.input.begin(), layer.input.end());
+  Shape& input = spec.input.shape;
+  input = {layer.batch, layer.input_channels};
+  input.insert(layout == TensorLayout::kChannelsLast ? input.end() - 1 : input.end(),
+               layer.input.begin(), layer.input.end());
   spec.weight.shape = layer.transposed
                           ? Shape{layer.input_channels, layer.output_channels / layer.groups}
                           : Shape{layer.output_channels, layer.input_channels / layer.groups};
@@ -84,6 +87,7 @@ absl::StatusOr<Problem> MakeLayerProblem(const Layer& layer, const ElementTypes&
     parameters.dilation = layer.dilation;
     parameters.padding = layer.padding;
     parameters.groups = layer.groups;
+    parameters.tensor_layout = layout;
     return parameters;
   };
   if (layer.transposed) {

@@ -49,9 +49,10 @@ inline constexpr std::array kElementTypes = {
     ElementTypes{"uint8", DataType::kUInt8, DataType::kInt8, DataType::kInt32},
 };
 
-// The layer as a request in plain layouts, without bias.
+// The layer as a request without bias, its weight in the plain layout of channels first.
 absl::StatusOr<Problem> MakeLayerProblem(const Layer& layer,
-                                         const ElementTypes& types = kElementTypes.front());
+                                         const ElementTypes& types = kElementTypes.front(),
+                                         TensorLayout layout = TensorLayout::kChannelsFirst);
 
 }  // namespace convserve::bench
 

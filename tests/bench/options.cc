@@ -1,6 +1,7 @@
 #include "tests/bench/options.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string_view>
 
@@ -25,6 +26,10 @@ std::set<std::string> RivalNames() {
   for (const Rival& rival : Rivals()) names.emplace(rival.name);
   return names;
 }
+
+const std::map<std::string, TensorLayout> kLayouts = {
+    {"channels_first", TensorLayout::kChannelsFirst},
+    {"channels_last", TensorLayout::kChannelsLast}};
 
 std::vector<std::string> TypeNames() {
   std::vector<std::string> names;
@@ -92,6 +97,10 @@ std::optional<Options> ParseOptions(int argc, char** argv, int& exit_code) {
       app.add_option("--type", type_name, "Type of input and weights; uint8 has weights of int8")
           ->check(CLI::IsMember(TypeNames()))
           ->capture_default_str();
+  CLI::Option* layout =
+      app.add_option("--layout", options.layout, "Of tensors; weights stay in the plain one")
+          ->transform(CLI::CheckedTransformer(kLayouts))
+          ->default_str("channels_first");
   app.add_option("--threads", options.threads, "Threads of every contender")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
@@ -118,6 +127,7 @@ std::optional<Options> ParseOptions(int argc, char** argv, int& exit_code) {
   app.add_flag("--update", update, "Write the chart that the README shows, of all layers")
       ->excludes(layer)
       ->excludes(type)
+      ->excludes(layout)
       ->excludes(of_class);
   try {
     app.parse(argc, argv);

@@ -14,6 +14,7 @@ namespace convserve::bench {
 struct Options {
   std::vector<Layer> layers;  // those chosen
   const ElementTypes* types = &kElementTypes.front();
+  TensorLayout layout = TensorLayout::kChannelsFirst;
   int threads = 1;
   std::string instruction_set = {};  // empty: the best there is
   std::string algorithm = {};        // empty: the planner's choice

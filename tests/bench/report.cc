@@ -44,14 +44,17 @@ std::string TableHead() {
       "ms         median of the rounds; +-: distance of the quartiles\n"
       "peak       part of the multiply-adds that registers allow\n"
       "roof       part of what that peak and the bandwidth for the mandatory bytes allow\n"
-      "packed     ms with a weight packed beforehand, which steady rivals are compared with\n"
+      "steady     ms with a weight packed beforehand, and tensors in the layout that is faster so "
+      "(L: "
+      "channels\n"
+      "           last): what steady rivals are compared with, whose layouts are their own\n"
       "rival      the best one, its ms, and how many times faster we are; ! past the error that we "
       "promise\n"
       "accurate   of steady rivals without those\n"
       "error      the largest against float64: c of c * 2^-24 * sum|x||w|, promised {}\n"
       "work       workspace as part of input + weight + output; ! above 10 % and 4 MiB\n\n"
       "{:<16} {:<12} {:>9} {:>5} {:>9} {:>7} {:>5} {:>5} |{:>36} |{:>36} |{:>6} {:>8}\n",
-      kErrorBound, "layer", "algorithm", "ms", "+-", "packed", "GFLOP/s", "peak", "roof",
+      kErrorBound, "layer", "algorithm", "ms", "+-", "steady", "GFLOP/s", "peak", "roof",
       "plain rival ", "steady rival ", "error", "work");
 }
 
@@ -63,7 +66,8 @@ std::string TableLine(const Result& result) {
       "{:<16} {:<12} {:>9.3f} {:>4.0f}% {:>9} {:>7.1f} {:>4.0f}% {:>4.0f}% |{} |{} |{:>6.2f} "
       "{:>6.0f}%{}\n",
       result.layer.name, result.algorithm, result.time.median * kMilli, Percent(result.time.spread),
-      result.packed_time ? fmt::format("{:.3f}", result.packed_time->median * kMilli) : "-",
+      fmt::format("{:.3f}{}", result.steady_time.median * kMilli,
+                  result.steady_layout == TensorLayout::kChannelsLast ? 'L' : ' '),
       result.flops_per_second() / kGiga, Percent(result.part_of_peak()),
       Percent(result.part_of_roofline()), Against(result.best(Regime::kPlain)),
       Against(result.best(Regime::kSteady)), result.error, workspace(result.workspace_bytes),
@@ -118,12 +122,10 @@ std::string Csv(const std::vector<Result>& results) {
                         result.flops_per_second() / kGiga, result.part_of_peak(),
                         result.part_of_roofline(), result.error, result.workspace_bytes,
                         result.mandatory_bytes);
-    if (result.packed_time) {
-      const Summary& packed = *result.packed_time;
-      text += fmt::format("{},convserve,packed,{},{:.6g},{:.3f},{:.2f},{:.3f},,,,,\n", start,
-                          result.algorithm, packed.median, packed.spread,
-                          result.flops / packed.median / kGiga, packed.median / result.time.median);
-    }
+    const Summary& steady = result.steady_time;
+    text += fmt::format("{},convserve,steady,{},{:.6g},{:.3f},{:.2f},{:.3f},,,,,\n", start,
+                        result.steady_algorithm, steady.median, steady.spread,
+                        result.flops / steady.median / kGiga, steady.median / result.time.median);
     for (const RivalResult& rival : result.rivals) {
       const double speed = result.flops / rival.time.median;
       text += fmt::format("{},{},{},{},{:.6g},{:.3f},{:.2f},{:.3f},{:.4f},,{:.3f},,\n", start,

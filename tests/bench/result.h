@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <limits>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +19,7 @@ struct RivalResult {
   Regime regime = Regime::kPlain;
   std::string implementation = {};
   Summary time = {};
-  double ratio = 0;  // how many times faster we are, with a packed weight in steady regimes
+  double ratio = 0;  // how many times faster we are, prepared as well in steady regimes
   double error = 0;
   std::int64_t workspace_bytes = 0;  // of an algorithm of ours
 };
@@ -30,8 +29,11 @@ struct Result {
   double flops = 0;
   std::string algorithm;
   Summary time;
-  // With a packed weight; nothing where that changes nothing.
-  std::optional<Summary> packed_time = {};
+  // What steady rivals are compared with: the weight packed beforehand, and tensors in the layout
+  // that is faster so.
+  Summary steady_time = {};
+  std::string steady_algorithm = {};
+  TensorLayout steady_layout = TensorLayout::kChannelsFirst;
   double peak_flops = 0;      // a second, in registers
   double stream_seconds = 0;  // to read and write the mandatory bytes
   std::int64_t mandatory_bytes = 0;

@@ -28,7 +28,7 @@ class Runner {
   virtual ~Runner() = default;
   // What is timed.
   virtual void Run() = 0;
-  // The result of the last Run in plain layout. May convert; not timed.
+  // The result of the last Run in the workload's layout. May convert; not timed.
   virtual std::span<const float> Output() = 0;
   // Which of its implementations the library chose, for people.
   virtual std::string Implementation() const { return ""; }
@@ -40,7 +40,8 @@ struct Rival {
   // UNIMPLEMENTED, with the reason, when the library cannot compute the layer or is far too slow
   // to be a rival.
   absl::StatusOr<std::unique_ptr<Runner>> (*prepare)(const Workload& workload);
-  bool every_type = false;  // else float32 alone
+  bool every_type = false;    // else float32 alone
+  bool every_layout = false;  // else channels first alone
 };
 
 // Those that were built in.

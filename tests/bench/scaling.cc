@@ -44,7 +44,7 @@ std::vector<int> ThreadCounts(int threads) {
 }
 
 absl::StatusOr<ScalingResult> MeasureScaling(const Layer& layer, const Options& options) {
-  const absl::StatusOr<Workload> workload = MakeWorkload(layer, *options.types);
+  const absl::StatusOr<Workload> workload = MakeWorkload(layer, *options.types, options.layout);
   if (!workload.ok()) return workload.status();
   ScalingResult result;
   result.layer = layer;

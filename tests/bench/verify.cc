@@ -38,11 +38,12 @@ ExactSample::Element ExactSample::Compute(const Workload& workload, std::int64_t
   const bool transposed = workload.transposed();
   const std::int64_t inputs = workload.group_inputs();
   const std::int64_t outputs = workload.group_outputs();
-  Element sum{static_cast<std::size_t>(index)};
+  const std::int64_t cell_of_plane = index % OutputCells(axes);
   std::int64_t o[3];
   for (std::size_t a = 3; a-- > 0; index /= axes[a].output) o[a] = index % axes[a].output;
   const std::int64_t m = index % workload.problem.output_channels();
   const std::int64_t n = index / workload.problem.output_channels();
+  Element sum{n, m, cell_of_plane};
 
   for (std::int64_t tap = 0; tap < Taps(axes); ++tap) {
     std::int64_t cell = 0;
@@ -56,10 +57,9 @@ ExactSample::Element ExactSample::Compute(const Workload& workload, std::int64_t
     if (cell < 0) continue;
     for (std::int64_t c = 0; c < inputs; ++c) {
       const std::int64_t channel = m / outputs * inputs + c;
-      const std::int64_t plane = n * workload.problem.input_channels() + channel;
       const std::int64_t filter = transposed ? channel * outputs + m % outputs : m * inputs + c;
       const double product = LoadAsDouble(workload.input.data_type(), workload.input.data(),
-                                          plane * InputCells(axes) + cell) *
+                                          workload.InputAt(n, channel, cell)) *
                              LoadAsDouble(workload.weight.data_type(), workload.weight.data(),
                                           filter * Taps(axes) + tap);
       sum.value += product;
@@ -69,7 +69,7 @@ ExactSample::Element ExactSample::Compute(const Workload& workload, std::int64_t
   return sum;
 }
 
-ExactSample::ExactSample(const Workload& workload) {
+ExactSample::ExactSample(const Workload& workload) : workload_(&workload) {
   const std::int64_t size =
       workload.problem.output_bytes() / SizeOf(workload.problem.output_type());
   const std::int64_t products = workload.group_inputs() * Taps(workload.axes());
@@ -89,10 +89,12 @@ ExactSample::ExactSample(const Workload& workload) {
   }
 }
 
-double ExactSample::LargestError(std::span<const float> output) const {
+double ExactSample::LargestError(std::span<const float> output, const Workload& workload) const {
   double largest = 0;
   for (const Element& element : elements_) {
-    const double error = std::abs(static_cast<double>(output[element.index]) - element.value);
+    const std::int64_t at = workload.OutputAt(element.n, element.channel, element.cell);
+    const double error =
+        std::abs(static_cast<double>(output[static_cast<std::size_t>(at)]) - element.value);
     largest = std::max(largest, InUnits(error, element.magnitude));
   }
   return largest;

@@ -5,7 +5,7 @@
 #ifndef CONVSERVE_TESTS_BENCH_VERIFY_H_
 #define CONVSERVE_TESTS_BENCH_VERIFY_H_
 
-#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -23,19 +23,25 @@ inline constexpr double kDifferenceBound = 64;
 // what lies around its ends and between a thousand and some ten thousand elements in between.
 class ExactSample {
  public:
+  // The workload outlives it.
   explicit ExactSample(const Workload& workload);
 
   // The largest error of `output`, in units of the bound; infinite for a NaN.
-  double LargestError(std::span<const float> output) const;
+  double LargestError(std::span<const float> output) const {
+    return LargestError(output, *workload_);
+  }
+  // The same of an output in the layout of `workload`, which has the same numbers in another one.
+  double LargestError(std::span<const float> output, const Workload& workload) const;
 
  private:
   struct Element {
-    std::size_t index = 0;
+    std::int64_t n, channel, cell;
     double value = 0;
     double magnitude = 0;
   };
   static Element Compute(const Workload& workload, std::int64_t index);
 
+  const Workload* workload_;
   std::vector<Element> elements_;
 };
 

@@ -35,6 +35,32 @@ Tensor Magnitude(const Tensor& tensor) {
   return result;
 }
 
+struct Place {
+  std::int64_t n, channel, cell;
+};
+
+std::int64_t At(const Workload& workload, std::int64_t channels, std::int64_t cells,
+                const Place& place) {
+  return workload.channels_last() ? (place.n * cells + place.cell) * channels + place.channel
+                                  : (place.n * channels + place.channel) * cells + place.cell;
+}
+
+// A channels-first input in the workload's layout.
+Tensor InLayoutOf(const Workload& workload, const Tensor& input) {
+  Tensor result(input.data_type(), workload.problem.input_shape());
+  const std::int64_t channels = workload.problem.input_channels();
+  const std::int64_t cells = InputCells(workload.axes());
+  VisitDataType(input.data_type(), [&](auto zero) {
+    using T = decltype(zero);
+    for (std::int64_t i = 0; i < input.size(); ++i) {
+      const std::int64_t plane = i / cells;
+      result.As<T>()[workload.InputAt(plane / channels, plane % channels, i % cells)] =
+          input.As<T>()[i];
+    }
+  });
+  return result;
+}
+
 }  // namespace
 
 Axes3 Workload::axes() const {
@@ -48,13 +74,26 @@ std::int64_t Workload::mandatory_bytes() const {
   return problem.input_bytes() + problem.weight_bytes() + problem.output_bytes();
 }
 
-absl::StatusOr<Workload> MakeWorkload(const Layer& layer, const ElementTypes& types) {
-  absl::StatusOr<Problem> problem = MakeLayerProblem(layer, types);
+std::int64_t Workload::InputAt(std::int64_t n, std::int64_t channel, std::int64_t cell) const {
+  return At(*this, problem.input_channels(), InputCells(axes()), {n, channel, cell});
+}
+
+std::int64_t Workload::OutputAt(std::int64_t n, std::int64_t channel, std::int64_t cell) const {
+  return At(*this, problem.output_channels(), OutputCells(axes()), {n, channel, cell});
+}
+
+absl::StatusOr<Workload> MakeWorkload(const Layer& layer, const ElementTypes& types,
+                                      TensorLayout layout) {
+  absl::StatusOr<Problem> problem = MakeLayerProblem(layer, types, layout);
   if (!problem.ok()) return problem.status();
   std::mt19937 random(1);
-  Tensor input = Uniform(random, types.input, problem->input_shape());
+  Shape first{layer.batch, layer.input_channels};  // channels first
+  first.insert(first.end(), layer.input.begin(), layer.input.end());
+  Tensor input = Uniform(random, types.input, first);
   Tensor weight = Uniform(random, types.weight, problem->weight_shape());
-  return Workload{layer, *std::move(problem), std::move(input), std::move(weight)};
+  Workload workload{layer, *std::move(problem), std::move(input), std::move(weight)};
+  if (workload.channels_last()) workload.input = InLayoutOf(workload, workload.input);
+  return workload;
 }
 
 Workload Magnitudes(const Workload& workload) {

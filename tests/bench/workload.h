@@ -22,9 +22,13 @@ struct Workload {
   Layer layer;
   Problem problem;
   // Uniform in [-1, 1), or over all integers of the type.
-  Tensor input;   // [N, C, in...]
+  Tensor input;   // [N, C, in...], or [N, in..., C] of channels-last layers
   Tensor weight;  // [M, C/g, k...], or [C, M/g, k...] when transposed
 
+  bool channels_last() const { return problem.tensor_layout() == TensorLayout::kChannelsLast; }
+  // Where a cell of a channel is in the input, and in the output.
+  std::int64_t InputAt(std::int64_t n, std::int64_t channel, std::int64_t cell) const;
+  std::int64_t OutputAt(std::int64_t n, std::int64_t channel, std::int64_t cell) const;
   bool transposed() const { return problem.operation() == Operation::kConvTranspose; }
   std::int64_t group_inputs() const { return problem.input_channels() / problem.groups(); }
   std::int64_t group_outputs() const { return problem.output_channels() / problem.groups(); }
@@ -34,9 +38,10 @@ struct Workload {
   std::int64_t mandatory_bytes() const;
 };
 
-// The same numbers on every run.
+// The same numbers on every run and in every layout.
 absl::StatusOr<Workload> MakeWorkload(const Layer& layer,
-                                      const ElementTypes& types = kElementTypes.front());
+                                      const ElementTypes& types = kElementTypes.front(),
+                                      TensorLayout layout = TensorLayout::kChannelsFirst);
 
 // The tensors' magnitudes, element by element, as far as their types hold them.
 Workload Magnitudes(const Workload& workload);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <unordered_map>
 #include <utility>
@@ -37,6 +38,15 @@ Dims Join(Dims head, const Dims& tail) {
 Dims RowMajorStrides(const Dims& dims) {
   Dims strides(dims.size(), 1);
   for (std::size_t i = dims.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * dims[i];
+  return strides;
+}
+
+// Of dims [N, C, spatial...] in memory as [N, spatial..., C].
+Dims ChannelsLastStrides(const Dims& dims) {
+  Dims stored = dims;
+  std::rotate(stored.begin() + 1, stored.begin() + 2, stored.end());
+  Dims strides = RowMajorStrides(stored);
+  std::rotate(strides.begin() + 1, strides.end() - 1, strides.end());
   return strides;
 }
 
@@ -80,8 +90,10 @@ Descriptors PlainDescriptors(const Workload& workload) {
   Dims strides = RowMajorStrides(stored);
   if (workload.transposed()) std::swap(strides[first], strides[first + 1]);
 
-  const auto tensor = [](DataType type, const Dims& dims) {
-    return memory::desc(dims, TypeOf(type), RowMajorStrides(dims));
+  const auto tensor = [&](DataType type, const Dims& dims) {
+    return memory::desc(
+        dims, TypeOf(type),
+        workload.channels_last() ? ChannelsLastStrides(dims) : RowMajorStrides(dims));
   };
   return {
       tensor(problem.input_type(), Join({problem.batch(), problem.input_channels()}, spatial)),
@@ -100,10 +112,12 @@ class OneDnnRunner : public Runner {
         stream_(engine_),
         output_(workload.problem.output_type(), workload.problem.output_shape()) {
     const Descriptors plain = PlainDescriptors(workload);
-    const Descriptors wanted = mode == Mode::kPlain
-                                   ? plain
-                                   : Descriptors{AnyLayout(plain.source), AnyLayout(plain.weights),
-                                                 AnyLayout(plain.destination)};
+    Descriptors wanted = plain;
+    if (mode != Mode::kPlain) {
+      wanted.source = AnyLayout(plain.source);
+      wanted.destination = AnyLayout(plain.destination);
+    }
+    if (mode != Mode::kPlain || workload.channels_last()) wanted.weights = AnyLayout(plain.weights);
     const Problem& problem = workload.problem;
     const Dims strides = SpatialOf(problem, &Axis::stride);
     const Dims dilations = SpatialOf(problem, &Axis::dilation, -1);
@@ -153,7 +167,7 @@ class OneDnnRunner : public Runner {
     const auto bring = [&](const memory& from, const memory::desc& descriptor) {
       if (from.get_desc() == descriptor) return from;
       memory to(descriptor, engine_);
-      std::vector<Step>& steps = mode == Mode::kOneShot ? timed_ : beforehand_;
+      std::vector<Step>& steps = mode == Mode::kAny ? beforehand_ : timed_;
       steps.push_back({dnnl::reorder(from, to), {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}});
       return to;
     };

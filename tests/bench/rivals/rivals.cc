@@ -7,10 +7,10 @@ namespace convserve::bench {
 std::vector<Rival> Rivals() {
   return {
 #ifdef CONVSERVE_BENCH_ONEDNN
-      {"onednn/plain", Regime::kPlain, PrepareOneDnnPlain, true},
-      {"onednn/oneshot", Regime::kPlain, PrepareOneDnnOneShot, true},
-      {"onednn/any", Regime::kSteady, PrepareOneDnnAny, true},
-      {"onednn/winograd", Regime::kSteady, PrepareOneDnnWinograd},
+      {"onednn/plain", Regime::kPlain, PrepareOneDnnPlain, true, true},
+      {"onednn/oneshot", Regime::kPlain, PrepareOneDnnOneShot, true, true},
+      {"onednn/any", Regime::kSteady, PrepareOneDnnAny, true, true},
+      {"onednn/winograd", Regime::kSteady, PrepareOneDnnWinograd, false, true},
 #endif
 #ifdef CONVSERVE_BENCH_OPENBLAS
       {"openblas/im2col", Regime::kPlain, PrepareIm2col},

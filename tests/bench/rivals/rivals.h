@@ -11,7 +11,8 @@ namespace convserve::bench {
 
 using Prepared = absl::StatusOr<std::unique_ptr<Runner>>;
 
-// Plain descriptors for all three tensors.
+// Plain descriptors for all three tensors; weights in a layout of its own, reordered within the
+// time, where channels come last.
 Prepared PrepareOneDnnPlain(const Workload& workload);
 // Plain tensors, reordered to the library's own layouts and back within the time.
 Prepared PrepareOneDnnOneShot(const Workload& workload);
