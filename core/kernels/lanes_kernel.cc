@@ -34,65 +34,70 @@ static_assert(kChannels <= kMaxLaneChannels);
 constexpr int kMostColumns = 12;
 
 // kColumns outputs of a row, at `from` in the window and `out`. kStride is their distance in the
-// window where it is known beforehand, or 0.
-template <int kColumns, std::int64_t kStride>
+// window where it is known beforehand, or 0; kShort says that one running sum takes all taps.
+template <int kColumns, std::int64_t kStride, bool kShort>
 HWY_INLINE void RunRow(const LaneRows& rows, const float* from, const float* HWY_RESTRICT weights,
                        V bias, float* HWY_RESTRICT out) {
   const D d;
   const std::int64_t stride = kStride > 0 ? kStride : rows.stride;
-  V sums[kColumns][1];
-  LongSum<kColumns, 1, float> earlier;
-  earlier.Start(sums);
-  std::int64_t running = 0;
   if (rows.ahead != 0) {
     HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
       hwy::Prefetch(from + rows.ahead + x * stride);
     }
   }
-  for (std::int64_t i = 0; i < rows.tap_rows;
-       ++i, from += rows.tap_row, weights += rows.weight_row) {
+  V sums[kColumns][1];
+  LongSum<kColumns, 1, float> earlier;
+  earlier.Start(sums);
+  std::int64_t running = 0;
+  for (std::int64_t i = 0; i < rows.tap_rows; ++i) {
     const float* HWY_RESTRICT at = from;
-    const float* HWY_RESTRICT weight_at = weights;
-    for (std::int64_t first = 0; first < rows.tap_columns; first += kLaneSum) {
-      const std::int64_t taps = std::min(kLaneSum, rows.tap_columns - first);
-      if (running + taps > kLaneSum) {
+    const float* HWY_RESTRICT weights_at = weights;
+    std::int64_t first = 0;
+    do {
+      const std::int64_t taps =
+          kShort ? rows.tap_columns : std::min(kLaneSum, rows.tap_columns - first);
+      if (!kShort && running + taps > kLaneSum) {
         earlier.Keep(sums);
         earlier.Start(sums);
         running = 0;
       }
       running += taps;
-      for (std::int64_t j = 0; j < taps; ++j, at += rows.tap_column) {
-        const V weight = hn::LoadU(d, weight_at);
-        weight_at += rows.weight_column;
+      for (std::int64_t j = 0; j < taps; ++j) {
+        const V weight = hn::LoadU(d, weights_at);
         HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
           sums[x][0] = MulAdd(d, hn::LoadU(d, at + x * stride), weight, sums[x][0]);
         }
+        at += rows.tap_column;
+        weights_at += rows.weight_column;
       }
-    }
+      first += kLaneSum;
+    } while (!kShort && first < rows.tap_columns);
+    from += rows.tap_row;
+    weights += rows.weight_row;
   }
   HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
-    earlier.Add(x, sums[x]);
+    if constexpr (!kShort) earlier.Add(x, sums[x]);
     hn::StoreU(hn::Add(sums[x][0], bias), d, out + x * rows.out_column);
   }
 }
 
 // kColumns outputs of every row from `column` on, for the channels from `lane` on.
-template <int kColumns, std::int64_t kStride>
+template <int kColumns, std::int64_t kStride, bool kShort>
 void RunColumns(const LaneRows& rows, std::int64_t column, std::int64_t lane) {
   const float* from = rows.window + column * rows.stride + lane;
   float* out = rows.out + column * rows.out_column + lane;
   const V bias = hn::LoadU(D(), rows.bias + lane);
   for (std::int64_t row = 0; row < rows.rows; ++row) {
-    RunRow<kColumns, kStride>(rows, from, rows.weights + lane, bias, out);
+    RunRow<kColumns, kStride, kShort>(rows, from, rows.weights + lane, bias, out);
     from += rows.row_stride;
     out += rows.out_row;
   }
 }
 
-template <std::int64_t kStride>
+template <std::int64_t kStride, bool kShort>
 void RunRows(const LaneRows& rows) {
   static constexpr auto kBlocks = []<int... kColumns>(std::integer_sequence<int, kColumns...>) {
-    return std::array{&RunColumns<kColumns + 1, kStride>...};
+    return std::array{&RunColumns<kColumns + 1, kStride, kShort>...};
   }
   (std::make_integer_sequence<int, kMostColumns>());
   ForEachPart(rows.columns, kMostColumns, [&](std::int64_t column, std::int64_t width) {
@@ -104,10 +109,16 @@ void RunRows(const LaneRows& rows) {
   });
 }
 
+template <bool kShort>
+void RunRows(const LaneRows& rows) {
+  if (rows.stride == kChannels) return RunRows<kChannels, kShort>(rows);
+  if (rows.stride == 2 * kChannels) return RunRows<2 * kChannels, kShort>(rows);
+  RunRows<0, kShort>(rows);
+}
+
 void Compute(const LaneRows& rows) {
-  if (rows.stride == kChannels) return RunRows<kChannels>(rows);
-  if (rows.stride == 2 * kChannels) return RunRows<2 * kChannels>(rows);
-  RunRows<0>(rows);
+  if (rows.tap_rows * rows.tap_columns > kLaneSum) return RunRows<false>(rows);
+  RunRows<true>(rows);
 }
 
 // Eight rows of eight elements, `from(r)`: their columns to `to(c)`.
