@@ -8,7 +8,10 @@
 // are packed once, the filters of one tap and channel side by side.
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -44,6 +47,7 @@ constexpr std::int64_t kMaxTaps = std::int64_t{16} * 1024;
 static_assert(kFiltersPacked * (std::max(kMaxTaps, kWeightsCopied) + 1) *
                   std::int64_t{sizeof(float)} <=
               kScratchBytes);
+static_assert(kTaskPositions * kDepthBlock * std::int64_t{sizeof(float)} <= kScratchBytes);
 
 // Elements of a run, and of all runs, of an output that meets no padding.
 std::int64_t RunLength(const Geometry& g) {
@@ -53,16 +57,63 @@ std::int64_t Depth(const Geometry& g) {
   return g.channels * g.axes[0].kernel * g.axes[1].kernel * g.axes[2].kernel;
 }
 
+// From one row of packed weights to the next.
+std::int64_t Pitch(const Geometry& g) { return OddLines(g.filters); }
+std::int64_t PackedSize(const Geometry& g) { return Depth(g) * Pitch(g); }
+
 // Whether runs are so short that they are brought together first.
 bool Gathers(const Geometry& g) { return RunLength(g) < kLeastRun && Depth(g) > RunLength(g); }
+
+// [taps][channels][Pitch(g)], by way of a copy in the cache: neither reading nor writing is in
+// steps.
+void PackWeights(const Geometry& g, const TensorView& weights, const std::stop_token& stop,
+                 float* packed) {
+  const std::int64_t pitch = Pitch(g);
+  std::vector<std::int64_t> taps;
+  for (std::int64_t z = 0; z < g.axes[0].kernel; ++z) {
+    for (std::int64_t y = 0; y < g.axes[1].kernel; ++y) {
+      for (std::int64_t x = 0; x < g.axes[2].kernel; ++x) {
+        taps.push_back(z * g.weight.kernel[0] + y * g.weight.kernel[1] + x * g.weight.kernel[2]);
+      }
+    }
+  }
+  ForEachTask(CeilDivide(g.filters, kFiltersPacked), stop, [&](std::int64_t task) {
+    const std::int64_t first = task * kFiltersPacked;
+    const std::int64_t count = std::min(kFiltersPacked, g.filters - first);
+    float* const copy = reinterpret_cast<float*>(ThreadScratch());
+    const auto size = static_cast<std::int64_t>(taps.size());
+    const std::int64_t at_once = std::max<std::int64_t>(kWeightsCopied / size, 1);
+    for (std::int64_t c = 0; c < g.channels; c += at_once) {
+      const std::int64_t channels = std::min(at_once, g.channels - c);
+      const float* weight =
+          weights.As<float>() + g.weight.offset + first * g.weight.filter + c * g.weight.channel;
+      for (std::int64_t m = 0; m < count; ++m, weight += g.weight.filter) {
+        float* to = copy + m * (at_once * size + 1);
+        for (std::int64_t i = 0; i < channels; ++i) {
+          for (const std::int64_t tap : taps) *to++ = weight[i * g.weight.channel + tap];
+        }
+      }
+      for (std::int64_t t = 0; t < size; ++t) {
+        float* out = packed + (t * g.channels + c) * pitch + first;
+        for (std::int64_t i = 0; i < channels; ++i, out += pitch) {
+          for (std::int64_t m = 0; m < count; ++m) {
+            out[m] = copy[m * (at_once * size + 1) + i * size + t];
+          }
+        }
+      }
+    }
+  });
+}
 
 class ChannelsLast {
  public:
   explicit ChannelsLast(const Run& run)
       : run_(run),
         g_(Geometry::Joined(run.problem)),
-        pitch_(OddLines(g_.filters)),
-        weights_(reinterpret_cast<float*>(run.workspace.data())),
+        pitch_(Pitch(g_)),
+        weights_(reinterpret_cast<const float*>(gathers_ || run.packed_weight.empty()
+                                                    ? run.workspace.data()
+                                                    : run.packed_weight.data())),
         bias_(LoadBias<float>(run)) {
     for (std::size_t axis = 0; axis < 3; ++axis) stretches_[axis] = Stretches(g_.axes[axis]);
     for (std::size_t k = 0; k < offsets_.size(); ++k) {
@@ -71,8 +122,14 @@ class ChannelsLast {
   }
 
   absl::Status Compute() const {
-    PackWeights();
-    std::copy(bias_.begin(), bias_.end(), weights_ + Depth(g_) * pitch_);
+    auto* const workspace = reinterpret_cast<float*>(run_.workspace.data());
+    if (run_.packed_weight.empty()) {
+      PackWeights(g_, run_.operands.weight, run_.stop, workspace);
+    } else if (gathers_) {
+      std::copy_n(reinterpret_cast<const float*>(run_.packed_weight.data()), PackedSize(g_),
+                  workspace);
+    }
+    std::copy(bias_.begin(), bias_.end(), workspace + PackedSize(g_));
     const std::int64_t width = g_.axes[2].output;
     const std::int64_t x_size = std::min(width, kTaskPositions);
     const std::int64_t y_size = std::max<std::int64_t>(kTaskPositions / width, 1);
@@ -112,46 +169,6 @@ class ChannelsLast {
     std::int64_t batch, z, filter, filters;
     Stretch rows, columns;
   };
-
-  // [taps][channels][pitch_], by way of a copy in the cache: neither reading nor writing is in
-  // steps.
-  void PackWeights() const {
-    std::vector<std::int64_t> taps;
-    for (std::int64_t z = 0; z < g_.axes[0].kernel; ++z) {
-      for (std::int64_t y = 0; y < g_.axes[1].kernel; ++y) {
-        for (std::int64_t x = 0; x < g_.axes[2].kernel; ++x) {
-          taps.push_back(z * g_.weight.kernel[0] + y * g_.weight.kernel[1] +
-                         x * g_.weight.kernel[2]);
-        }
-      }
-    }
-    ForEachTask(CeilDivide(g_.filters, kFiltersPacked), run_.stop, [&](std::int64_t task) {
-      const std::int64_t first = task * kFiltersPacked;
-      const std::int64_t count = std::min(kFiltersPacked, g_.filters - first);
-      float* const copy = reinterpret_cast<float*>(ThreadScratch());
-      const auto size = static_cast<std::int64_t>(taps.size());
-      const std::int64_t at_once = std::max<std::int64_t>(kWeightsCopied / size, 1);
-      for (std::int64_t c = 0; c < g_.channels; c += at_once) {
-        const std::int64_t channels = std::min(at_once, g_.channels - c);
-        const float* weight = run_.operands.weight.As<float>() + g_.weight.offset +
-                              first * g_.weight.filter + c * g_.weight.channel;
-        for (std::int64_t m = 0; m < count; ++m, weight += g_.weight.filter) {
-          float* to = copy + m * (at_once * size + 1);
-          for (std::int64_t i = 0; i < channels; ++i) {
-            for (const std::int64_t tap : taps) *to++ = weight[i * g_.weight.channel + tap];
-          }
-        }
-        for (std::int64_t t = 0; t < size; ++t) {
-          float* out = weights_ + (t * g_.channels + c) * pitch_ + first;
-          for (std::int64_t i = 0; i < channels; ++i, out += pitch_) {
-            for (std::int64_t m = 0; m < count; ++m) {
-              out[m] = copy[m * (at_once * size + 1) + i * size + t];
-            }
-          }
-        }
-      }
-    });
-  }
 
   // What an output meets with rows [first, first + length) of the weights, and the next one `step`
   // further on.
@@ -279,10 +296,10 @@ class ChannelsLast {
 
   const Run& run_;
   const Geometry g_;
-  const std::int64_t pitch_;  // from one row of weights to the next
-  float* const weights_;
-  const std::vector<float> bias_;
   const bool gathers_ = Gathers(g_);
+  const std::int64_t pitch_;
+  const float* const weights_;
+  const std::vector<float> bias_;
   // Whether the first product of a line is all that becomes of it.
   const bool at_once_ =
       Depth(g_) == RunLength(g_) && Depth(g_) <= kDepthBlock && !run_.problem.has_bias();
@@ -311,20 +328,29 @@ std::string Refusal(const Problem& problem) {
   }
   // Offsets of a block of rows of weights are 32-bit.
   if (g.filters > (std::int64_t{1} << 22)) return "too many filters";
-  if (Gathers(g) && Depth(g) > (std::int64_t{1} << 30) / g.filters) return "too many weights";
+  if (Gathers(g) && PackedSize(g) > std::int64_t{1} << 30) return "too many weights";
   return "";
 }
 
 // The packed weights, which serve every output, and the bias.
 std::int64_t WorkspaceBytes(const Problem& problem) {
   const Geometry g(problem);
-  return (Depth(g) + 1) * OddLines(g.filters) * std::int64_t{sizeof(float)} + 64;
+  return (PackedSize(g) + Pitch(g)) * std::int64_t{sizeof(float)};
 }
 
 absl::Status Compute(const Run& run) { return ChannelsLast(run).Compute(); }
 
+std::int64_t PackedBytes(const Problem& problem) {
+  return (PackedSize(Geometry(problem)) + kGemmSlack) * std::int64_t{sizeof(float)};
+}
+
+void Pack(const Problem& problem, const TensorView& weight, std::span<std::byte> out) {
+  PackWeights(Geometry(problem), weight, {}, reinterpret_cast<float*>(out.data()));
+}
+
 }  // namespace
 
-constexpr Algorithm kChannelsLast = {"channels_last", Refusal, WorkspaceBytes, Compute};
+constexpr Algorithm kChannelsLast = {"channels_last", Refusal,     WorkspaceBytes,
+                                     Compute,         PackedBytes, Pack};
 
 }  // namespace convserve
