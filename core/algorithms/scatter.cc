@@ -210,10 +210,22 @@ class Scatter {
       PanelProduct product;
       for (std::size_t i = 0; i < std::min(product.fetch.size(), next.size()); ++i) {
         product.fetch[i] = {input + next[i].from, count, g_.input.channel, next[i].count};
+        if (g_.channels_last()) {
+          product.fetch[i] = {input + next[i].from, next[i].count, g_.input.spatial[2], count};
+        }
       }
       // A strip that is a part of a row is packed by the first panel that reads it.
       const float* const in_row = input + runs.front().from;
-      if (runs.front().count == kernels_.strip) {
+      if (g_.channels_last()) {
+        for (const StripRun& run : runs) {
+          packing_.transpose({.from = input + run.from,
+                              .from_pitch = g_.input.spatial[2],
+                              .rows = count,
+                              .columns = run.count,
+                              .to = strip + run.to,
+                              .to_pitch = kernels_.strip});
+        }
+      } else if (runs.front().count == kernels_.strip) {
         product.packing = {&in_row, offsets.data()};
       } else {
         packing_.patches({.from = input,
@@ -247,26 +259,37 @@ class Scatter {
     std::vector<float> sums(static_cast<std::size_t>(step * width));
     std::vector<const float*> from;
     for (std::int64_t p = 0; p < step; ++p) from.push_back(sums.data() + p * width);
-    for (std::int64_t m = 0; m < g_.filters; ++m) {
-      const std::int64_t filter = task.group * g_.filters + m;
-      const float bias = totals_.bias()[static_cast<std::size_t>(filter)];
-      float* const out = reinterpret_cast<float*>(run_.output.data()) +
-                         task.image * g_.output.batch + filter * g_.output.channel + first;
-      for (std::int64_t oz = tile.first[0]; oz < std::min(tile.last[0], z.outputs); ++oz) {
-        for (std::int64_t oy = tile.first[1]; oy < std::min(tile.last[1], y.outputs); ++oy) {
+    // Filters that are to lie side by side are put together from their rows.
+    std::vector<float> rows(
+        static_cast<std::size_t>(g_.channels_last() ? g_.filters * outputs : 0));
+    float* const out = reinterpret_cast<float*>(run_.output.data()) + task.image * g_.output.batch +
+                       task.group * g_.output.group + first * g_.output.spatial[2];
+    for (std::int64_t oz = tile.first[0]; oz < std::min(tile.last[0], z.outputs); ++oz) {
+      for (std::int64_t oy = tile.first[1]; oy < std::min(tile.last[1], y.outputs); ++oy) {
+        float* const place = out + (z.first_output + oz * z.output_step) * g_.output.spatial[0] +
+                             (y.first_output + oy * y.output_step) * g_.output.spatial[1];
+        for (std::int64_t m = 0; m < g_.filters; ++m) {
           std::fill(sums.begin(), sums.end(), 0.0F);
           for (const Phase& x : tiles_.phases[2]) {
             AddTaps(tile, {&z, &y, &x}, {oz, oy, tile.first[2]}, m, products,
                     sums.data() + x.first_output * width);
           }
-          for (float& sum : sums) sum += bias;
-          float* const to = out + (z.first_output + oz * z.output_step) * g_.output.spatial[0] +
-                            (y.first_output + oy * y.output_step) * g_.output.spatial[1];
+          const std::int64_t filter = task.group * g_.filters + m;
+          for (float& sum : sums) sum += totals_.bias()[static_cast<std::size_t>(filter)];
+          float* const to =
+              g_.channels_last() ? rows.data() + m * outputs : place + m * g_.output.channel;
           packing_.interleave({from, whole, to});
           for (std::int64_t p = 0; p < outputs % step; ++p) {
             to[whole * step + p] = from[static_cast<std::size_t>(p)][whole];
           }
         }
+        if (!g_.channels_last()) continue;
+        packing_.transpose({.from = rows.data(),
+                            .from_pitch = outputs,
+                            .rows = outputs,
+                            .columns = g_.filters,
+                            .to = place,
+                            .to_pitch = g_.output.spatial[2]});
       }
     }
   }
@@ -316,9 +339,8 @@ std::string Refusal(const Problem& problem) {
   const Geometry g(problem);
   if (problem.operation() != Operation::kConvTranspose) return "not transposed";
   if (!IsFloat32(problem)) return "types other than float32";
-  if (problem.tensor_layout() != TensorLayout::kChannelsFirst ||
-      problem.weight_layout() != WeightLayout::kChannelsFirst || problem.flip_kernel()) {
-    return "channels last, or a flipped kernel";
+  if (problem.weight_layout() != WeightLayout::kChannelsFirst || problem.flip_kernel()) {
+    return "weights in another order";
   }
   if (g.filters > kMostFilters || g.channels < kLeastChannels) {
     return "many filters or few channels";
