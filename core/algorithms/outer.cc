@@ -4,7 +4,8 @@
 //   output [batch x (filters * taps)] = input [batch x channels] * weights [channels x (filters *
 //   taps)]
 //
-// with the weight tensor read as it lies: nothing is packed or copied.
+// with the weight tensor read as it lies. The outputs are written as they are made, or, where
+// channels come last, by way of a copy that puts the filters of a tap side by side.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -19,6 +20,8 @@
 #include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/gemm_kernel.h"
+#include "core/kernels/packing_kernel.h"
+#include "core/scratch.h"
 
 namespace convserve {
 namespace {
@@ -29,6 +32,9 @@ constexpr std::int64_t kTaskColumns = 256;
 constexpr std::int64_t kTaskRows = 256;
 // Rows of the weight matrix are at most so long, that a block of them has 32-bit offsets.
 constexpr std::int64_t kMaxColumns = std::int64_t{1} << 22;
+// Elements of a task that are put in order before they are written.
+constexpr std::int64_t kCopied = std::int64_t{128} * 1024;
+static_assert(kCopied * std::int64_t{sizeof(float)} <= kScratchBytes);
 
 std::int64_t Taps(const Geometry& g) {
   return g.axes[0].kernel * g.axes[1].kernel * g.axes[2].kernel;
@@ -44,10 +50,10 @@ std::string Refusal(const Problem& problem) {
     }
   }
   if (!IsFloat32(problem)) return "types other than float32";
-  if (problem.tensor_layout() != TensorLayout::kChannelsFirst ||
-      problem.weight_layout() != WeightLayout::kChannelsFirst || problem.flip_kernel()) {
-    return "channels last, or a flipped kernel";
+  if (problem.weight_layout() != WeightLayout::kChannelsFirst || problem.flip_kernel()) {
+    return "weights in another order";
   }
+  if (g.channels_last() && Taps(g) > kCopied) return "too many taps";
   // The kernel reads whole vectors: not past the last row.
   if (g.filters > kMaxColumns / Taps(g) || g.filters * Taps(g) % kGemmSlack != 0) {
     return "rows of weights that are not whole vectors, or too long";
@@ -68,9 +74,12 @@ absl::Status Compute(const Run& run) {
   for (std::size_t k = 0; k < offsets.size(); ++k) {
     offsets[k] = static_cast<std::int32_t>(static_cast<std::int64_t>(k) * columns);
   }
-  const std::int64_t row_blocks = CeilDivide(g.batch, kTaskRows);
+  // The copy of a task, where there is one.
+  const std::int64_t most_rows =
+      g.channels_last() ? std::min(kTaskRows, kCopied / (filters * taps)) : kTaskRows;
+  const std::int64_t row_blocks = CeilDivide(g.batch, most_rows);
   ForEachTask(g.groups * blocks * row_blocks, run.stop, [&](std::int64_t task) {
-    const std::int64_t row = task % row_blocks * kTaskRows;
+    const std::int64_t row = task % row_blocks * most_rows;
     task /= row_blocks;
     const std::int64_t group = task / blocks;
     const std::int64_t first = task % blocks * filters;
@@ -79,11 +88,16 @@ absl::Status Compute(const Run& run) {
     GemmTile<float> tile;
     tile.a_stride = g.input.batch;
     tile.offsets = offsets.data();
-    tile.rows = std::min(kTaskRows, g.batch - row);
+    tile.rows = std::min(most_rows, g.batch - row);
     tile.segments = {&segment, 1};
-    tile.c = reinterpret_cast<float*>(run.output.data()) + row * g.output.batch +
-             group * g.output.group + first * g.output.channel;
+    float* place = reinterpret_cast<float*>(run.output.data()) + row * g.output.batch +
+                   group * g.output.group + first * g.output.channel;
+    tile.c = place;
     tile.c_stride = g.output.batch;
+    if (g.channels_last()) {
+      tile.c = reinterpret_cast<float*>(ThreadScratch());
+      tile.c_stride = count * taps;
+    }
     for (std::int64_t k = 0; k < g.channels && !run.stop.stop_requested(); k += kDepthBlock) {
       tile.depth = std::min(kDepthBlock, g.channels - k);
       tile.a = run.operands.input.As<float>() + row * g.input.batch + group * g.input.group + k;
@@ -93,11 +107,18 @@ absl::Status Compute(const Run& run) {
       GetGemmKernel<float>()(tile);
     }
     for (std::int64_t n = 0; n < tile.rows; ++n) {
-      float* out = tile.c + n * g.output.batch;
+      float* out = tile.c + n * tile.c_stride;
       for (std::int64_t m = 0; m < count; ++m, out += taps) {
         const float value = bias[static_cast<std::size_t>(group * g.filters + first + m)];
         for (std::int64_t t = 0; t < taps; ++t) out[t] += value;
       }
+      if (!g.channels_last()) continue;
+      PackingKernels().transpose({.from = tile.c + n * tile.c_stride,
+                                  .from_pitch = taps,
+                                  .rows = taps,
+                                  .columns = count,
+                                  .to = place + n * g.output.batch,
+                                  .to_pitch = g.output.spatial[2]});
     }
   });
   return StatusAfter(run.stop);
