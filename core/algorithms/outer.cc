@@ -53,7 +53,7 @@ std::string Refusal(const Problem& problem) {
   if (problem.weight_layout() != WeightLayout::kChannelsFirst || problem.flip_kernel()) {
     return "weights in another order";
   }
-  if (g.channels_last() && Taps(g) > kCopied) return "too many taps";
+  if (g.channels_last() && Taps(g) > kCopied / (2 * kGemmSlack)) return "too many taps";
   // The kernel reads whole vectors: not past the last row.
   if (g.filters > kMaxColumns / Taps(g) || g.filters * Taps(g) % kGemmSlack != 0) {
     return "rows of weights that are not whole vectors, or too long";
@@ -68,7 +68,9 @@ absl::Status Compute(const Run& run) {
   const std::int64_t taps = Taps(g);
   const std::int64_t columns = g.filters * taps;
   const std::vector<float> bias = LoadBias<float>(run);
-  const std::int64_t filters = std::min(g.filters, CeilDivide(kTaskColumns, taps));
+  // Of a task: the kernel reads whole vectors of its columns.
+  const std::int64_t filters = std::min(
+      g.filters, RoundUp(CeilDivide(kTaskColumns, taps), kGemmSlack / std::gcd(kGemmSlack, taps)));
   const std::int64_t blocks = CeilDivide(g.filters, filters);
   std::array<std::int32_t, kDepthBlock> offsets;
   for (std::size_t k = 0; k < offsets.size(); ++k) {

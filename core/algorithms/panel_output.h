@@ -1,8 +1,8 @@
 // Where the totals of kPanels belong in the output.
 //
 // Strips of a convolution are written by the product itself, in whole vectors, where they lie in
-// the output in one piece. Others, and the phases of a transposed convolution, whose outputs take
-// turns along a row, are put together from complete totals.
+// the output in one piece. Others, the phases of a transposed convolution, whose outputs take turns
+// along a row, and filters that lie side by side are put together from complete totals.
 #ifndef CONVSERVE_CORE_ALGORITHMS_PANEL_OUTPUT_H_
 #define CONVSERVE_CORE_ALGORITHMS_PANEL_OUTPUT_H_
 
