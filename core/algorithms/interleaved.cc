@@ -106,9 +106,9 @@ class Interleaved {
         .tap_rows = columns.taps() > 0 ? rows.taps() : 0,
         .tap_columns = columns.taps(),
         .ahead = in_caches_ ? 0 : ((rows.taps() - 1) * y.dilation + y.stride) * g_.input.spatial[1],
-        .weights = weights_ + (rows.tap_first * x.kernel + columns.tap_first) * g_.groups,
-        .weight_row = x.kernel * g_.groups,
-        .weight_column = g_.groups,
+        .weights = weights_ + rows.tap_first * weight_row_ + columns.tap_first * weight_column_,
+        .weight_row = weight_row_,
+        .weight_column = weight_column_,
         .bias = bias_.data(),
         .channels = g_.groups,
         .out = reinterpret_cast<float*>(run_.output.data()) + image * g_.output.batch +

@@ -23,6 +23,7 @@ struct LayerCase {
   bool bias = true;
   bool channels_last = false;
   bool weights_last = false;
+  bool flip_kernel = false;
   bool transposed = false;
   std::int64_t groups = 1;
   std::string chosen = {};  // where it is not winograd, nor channels_last for such tensors
@@ -52,6 +53,7 @@ struct LayerCase {
       parameters.stride = stride;
       parameters.dilation = dilation;
       parameters.groups = groups;
+      parameters.flip_kernel = flip_kernel;
       if (weights_last) parameters.weight_layout = WeightLayout::kChannelsLast;
       if (channels_last) parameters.tensor_layout = TensorLayout::kChannelsLast;
       return parameters;
