@@ -226,22 +226,28 @@ class Totals {
 
   template <typename Out>
   void FillAs() const {
-    const std::int64_t channels = g_.groups * g_.filters;
-    auto* const output = reinterpret_cast<Out*>(run_.output.data());
-    tbb::parallel_for(std::int64_t{0}, g_.batch * channels, [&](std::int64_t item) {
+    std::vector<Out> values;  // of all channels
+    for (const Sum bias : bias_) values.push_back(RoundTo<Out>(bias));
+    const auto channels = static_cast<std::int64_t>(values.size());
+    const std::int64_t step = g_.output.spatial[2];
+    const std::int64_t width = g_.axes[2].output;
+    // Rows of a channel, or of positions that have all channels side by side.
+    const bool together = step != 1;
+    const std::int64_t planes = together ? 1 : channels;
+    tbb::parallel_for(std::int64_t{0}, g_.batch * planes * g_.axes[0].output, [&](std::int64_t i) {
       if (run_.stop.stop_requested()) return;
-      const std::int64_t channel = item % channels;
-      Out* out = output + item / channels * g_.output.batch + channel * g_.output.channel;
-      const auto value = RoundTo<Out>(bias_[static_cast<std::size_t>(channel)]);
-      for (std::int64_t z = 0; z < g_.axes[0].output; ++z) {
-        for (std::int64_t y = 0; y < g_.axes[1].output; ++y) {
-          Out* row = out + z * g_.output.spatial[0] + y * g_.output.spatial[1];
-          const std::int64_t step = g_.output.spatial[2];
-          if (step == 1) {
-            std::fill_n(row, g_.axes[2].output, value);
-          } else {
-            for (std::int64_t x = 0; x < g_.axes[2].output; ++x) row[x * step] = value;
-          }
+      const std::int64_t z = i % g_.axes[0].output;
+      const std::int64_t plane = i / g_.axes[0].output % planes;
+      Out* row = reinterpret_cast<Out*>(run_.output.data()) +
+                 i / g_.axes[0].output / planes * g_.output.batch + plane * g_.output.channel +
+                 z * g_.output.spatial[0];
+      for (std::int64_t y = 0; y < g_.axes[1].output; ++y, row += g_.output.spatial[1]) {
+        if (!together) {
+          std::fill_n(row, width, values[static_cast<std::size_t>(plane)]);
+          continue;
+        }
+        for (std::int64_t x = 0; x < width; ++x) {
+          CopySideBySide(values.data(), channels, row + x * step);
         }
       }
     });
