@@ -27,7 +27,6 @@
 #include "core/convert.h"
 #include "core/divide.h"
 #include "core/geometry.h"
-#include "core/kernels/convert_kernel.h"
 #include "core/kernels/direct_kernel.h"
 #include "core/phases.h"
 #include "core/scratch.h"
@@ -291,9 +290,9 @@ class Direct {
     for (std::int64_t first = groups.first; first < groups.last && !stopped();
          first += shared.groups) {
       const std::int64_t count = std::min(shared.groups, groups.last - first);
-      copies.CopyChannelsTogether(
+      copies.CopyChannels(
           run_.operands.input.As<T>() + groups.batch * g_.input.batch + first * g_.input.group,
-          count, window, size);
+          count, false, window, size);
       for (std::size_t i = 0; i < phases.size(); ++i) {
         const PhaseRun& phase = phases[i];
         if (tiles[i].tile.rows == 0) continue;
@@ -340,16 +339,7 @@ class Direct {
       if constexpr (kTakes<T, In>) {
         const In* input = run_.operands.input.template As<In>() + batch * g_.input.batch +
                           group * g_.input.group + channels.first * g_.input.channel;
-        if constexpr (kFloats && std::is_same_v<T, In>) {
-          if (g_.channels_last()) {
-            return copies.CopyChannelsTogether(input, channels.count, window,
-                                               shared.window.channel_size());
-          }
-        }
-        for (std::int64_t c = 0; c < channels.count; ++c) {
-          copies.CopyChannel(input + c * g_.input.channel,
-                             window + c * shared.window.channel_size());
-        }
+        copies.CopyChannels(input, channels.count, false, window, shared.window.channel_size());
       }
     });
   }

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <cstdint>
 #include <optional>
-#include <type_traits>
 #include <vector>
 
 #include "core/algorithms/algorithm.h"
@@ -144,10 +143,10 @@ class GemmPhase {
     VisitDataType(patches_.input.data_type, [&](auto zero) {
       using In = decltype(zero);
       if constexpr (kTakes<T, In>) {
-        CopyChannels(copies,
-                     patches_.input.template As<In>() + task.batch * g_.input.batch +
-                         task.group * g_.input.group + first * g_.input.channel,
-                     last - first + 1, scratch.buffer);
+        const std::int64_t count = last - first + 1;
+        copies.CopyChannels(patches_.input.template As<In>() + task.batch * g_.input.batch +
+                                task.group * g_.input.group + first * g_.input.channel,
+                            count, true, scratch.buffer, window_->channel_size(), count);
       }
     });
     SetWindowOffsets(*window_, tap_offsets_, block.first_depth, block.depth,
@@ -181,26 +180,6 @@ class GemmPhase {
   }
 
  private:
-  template <typename In>
-  void CopyChannels(const WindowCopy& copies, const In* input, std::int64_t count, T* out) const {
-    if constexpr (std::is_same_v<T, In> && sizeof(T) == 4) {
-      if (g_.channels_last()) {
-        for (std::int64_t c = 0; c < count; ++c) {
-          copies.FillPadding(out + c * window_->channel_size());
-        }
-        return copies.CopyChannelsTogether(input, count, out, window_->channel_size());
-      }
-    }
-    // Rows of different channels are too far apart for the processor to foresee them.
-    constexpr std::int64_t kAhead = 4;
-    for (std::int64_t c = 0; c < count; ++c, input += g_.input.channel) {
-      if (c + kAhead < count) copies.Prefetch(input + kAhead * g_.input.channel);
-      copies.FillPadding(out);
-      copies.CopyChannel(input, out);
-      out += window_->channel_size();
-    }
-  }
-
   const Geometry& g_;
   const Patches patches_;
   const Tiling tiling_;

@@ -300,8 +300,7 @@ void NarrowPhase<Narrow>::CopyElements(const WindowCopy& copies, const GemmBlock
                       block.task.batch * elements_.input.batch +
                       block.task.group * elements_.input.group;
   auto* const elements = reinterpret_cast<Numbers*>(scratch.buffer);
-  for (std::int64_t c = 0; c < last - first; ++c) copies.FillPadding(elements + c * size);
-  copies.CopyChannelsTogether(input + first, last - first, elements, size);
+  copies.CopyChannels(input + first, last - first, true, elements, size);
   if constexpr (!kBytes) {
     // All channels are side by side.
     if (block.first_depth == 0) {

@@ -21,26 +21,12 @@ std::vector<WindowCopy> PanelPatches::Copies(const Task& task) const {
 
 void PanelPatches::CopyWindows(const Task& task, const PanelChannels& channels,
                                const std::vector<WindowCopy>& copies, float* out) const {
-  // Rows of different channels are too far apart for the processor to foresee them.
-  constexpr std::int64_t kAhead = 4;
   for (std::int64_t n = 0; n < task.box.images; ++n) {
     for (const WindowCopy& copy : copies) {
-      const float* input = Input(task, n, channels);
-      if (g_.channels_last()) {
-        for (std::int64_t c = 0; channels.first == 0 && c < channels.count; ++c) {
-          copy.FillPadding(out + c * layout_.window()->channel_size());
-        }
-        copy.CopyChannelsTogether(input, channels.count, out, layout_.window()->channel_size());
-        out += layout_.channels() * layout_.window()->channel_size();
-        continue;
-      }
-      for (std::int64_t c = 0; c < channels.count; ++c, input += g_.input.channel) {
-        if (c + kAhead < channels.count) copy.Prefetch(input + kAhead * g_.input.channel);
-        if (channels.first == 0) copy.FillPadding(out);  // stays in its place
-        copy.CopyChannel(input, out);
-        out += layout_.window()->channel_size();
-      }
-      out += (layout_.channels() - channels.count) * layout_.window()->channel_size();
+      // Padding stays in its place.
+      copy.CopyChannels(Input(task, n, channels), channels.count, channels.first == 0, out,
+                        layout_.window()->channel_size(), channels.count);
+      out += layout_.channels() * layout_.window()->channel_size();
     }
   }
 }

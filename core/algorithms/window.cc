@@ -66,6 +66,8 @@ WindowCopy Window::Copies(Origin origin, Extent extent) const {
   WindowCopy copies;
   copies.stride_ = source.step * source.stride;
   copies.plane_pitch_ = rows_ * pitch_;
+  copies.channel_step_ = g.input.channel;
+  copies.channels_last_ = g.channels_last();
   for (std::int64_t x = 0; x < x_.planes(); ++x) {
     copies.AddPlane(source, x_.First(x) + origin.x * source.step + origin.beside_x, width,
                     x * copies.plane_pitch_);

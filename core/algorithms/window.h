@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "core/algorithms/copy_row.h"
@@ -64,10 +65,12 @@ class WindowCopy {
   // Copies the rest from `channel`, which begins at input coordinate 0 of every axis.
   template <typename T, typename In>
   void CopyChannel(const In* channel, T* out) const;
-  // Copies `count` channels of 32-bit elements that lie side by side in the tensor, the first
-  // beginning at `first`, into windows that are `size` elements apart.
-  template <typename T>
-  void CopyChannelsTogether(const T* first, std::int64_t count, T* out, std::int64_t size) const;
+  // Both for `count` channels, the first of which begins at `first`, into windows that are `size`
+  // elements apart; the padding only if `pads`. Of `known` channels from the first on, those that
+  // come a little later are fetched ahead.
+  template <typename T, typename In>
+  void CopyChannels(const In* first, std::int64_t count, bool pads, T* out, std::int64_t size,
+                    std::int64_t known = 0) const;
   // A stretch of a channel, and where it goes.
   struct Stretch {
     std::int64_t from, to, count;
@@ -100,6 +103,9 @@ class WindowCopy {
   };
   void AddPlane(const RowSource& source, std::int64_t first, std::int64_t width, std::int64_t to);
   void AddCopy(const Copy& copy);
+  // Channels of 32-bit elements that lie side by side.
+  template <typename T>
+  void CopyChannelsTogether(const T* first, std::int64_t count, T* out, std::int64_t size) const;
   bool HasPlainRows() const;
   void JoinRows();
 
@@ -109,6 +115,8 @@ class WindowCopy {
   std::vector<Padding> outside_;  // rows that are padding
   std::int64_t stride_ = 1;       // of the elements that follow each other in a copy
   std::int64_t plane_pitch_ = 0;  // of planes along x
+  std::int64_t channel_step_ = 0;
+  bool channels_last_ = false;
 };
 
 class Window {
@@ -178,6 +186,24 @@ void WindowCopy::CopyChannel(const In* channel, T* out) const {
                    out + row.to + copy.to, copy.plane_step);
       }
     }
+  }
+}
+
+template <typename T, typename In>
+void WindowCopy::CopyChannels(const In* first, std::int64_t count, bool pads, T* out,
+                              std::int64_t size, std::int64_t known) const {
+  if constexpr (std::is_same_v<T, In> && sizeof(T) == 4) {
+    if (channels_last_) {
+      for (std::int64_t c = 0; pads && c < count; ++c) FillPadding(out + c * size);
+      return CopyChannelsTogether(first, count, out, size);
+    }
+  }
+  // Rows of different channels are too far apart for the processor to foresee them.
+  constexpr std::int64_t kAhead = 4;
+  for (std::int64_t c = 0; c < count; ++c, first += channel_step_, out += size) {
+    if (c + kAhead < known) Prefetch(first + kAhead * channel_step_);
+    if (pads) FillPadding(out);
+    CopyChannel(first, out);
   }
 }
 

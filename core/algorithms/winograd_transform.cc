@@ -11,8 +11,6 @@
 namespace convserve {
 namespace {
 
-// Channels further on that are fetched ahead.
-constexpr std::int64_t kAhead = 4;
 // Of channels that lie side by side: as many as a few lines have.
 constexpr std::int64_t kChannelsAtOnce = 32;
 
@@ -58,8 +56,13 @@ void WinogradTransform::Input(const Tiles& tiles, const Channels& channels, floa
   const std::int64_t strip = PanelKernels().strip;
   for (std::int64_t c = 0; c < channels.count; c += at_once) {
     const std::int64_t count = std::min(at_once, channels.count - c);
-    CopyChannels(copies, input + c * g_.input.channel, count,
-                 g_.channels - channels.first - c > kAhead, windows);
+    // Small grids meet the same lines, which follow those of the channel before.
+    const std::int64_t known = copies.size() == 1 ? g_.channels - channels.first - c : 0;
+    for (std::size_t i = 0; i < copies.size(); ++i) {
+      copies[i].CopyChannels(input + c * g_.input.channel, count, false,
+                             windows + static_cast<std::int64_t>(i) * window_.channel_size(),
+                             window_size(), known);
+    }
     for (std::int64_t k = 0; k < count * layout_.planes(); ++k, out += strip) {
       const float* window = windows + k / layout_.planes() * window_size() +
                             window_.Offset(0, 9 * (k % layout_.planes()));
@@ -73,24 +76,6 @@ void WinogradTransform::Input(const Tiles& tiles, const Channels& channels, floa
                         .strip_stride = (channels.count * layout_.planes() + 1) * strip});
       }
     }
-  }
-}
-
-// From `input` on, to windows that are window_size() apart. `fetch` says that the channel kAhead
-// further on is there.
-void WinogradTransform::CopyChannels(const std::vector<WindowCopy>& copies, const float* input,
-                                     std::int64_t count, bool fetch, float* windows) const {
-  // Small grids meet the same lines, which follow those of the channel before.
-  if (fetch && copies.size() == 1 && !g_.channels_last()) {
-    copies[0].Prefetch(input + kAhead * g_.input.channel);
-  }
-  for (const WindowCopy& copy : copies) {
-    if (g_.channels_last()) {
-      copy.CopyChannelsTogether(input, count, windows, window_size());
-    } else {
-      copy.CopyChannel(input, windows);
-    }
-    windows += window_.channel_size();
   }
 }
 

@@ -48,8 +48,6 @@ class WinogradTransform {
               const std::vector<float>& bias, float* windows, float* out) const;
 
  private:
-  void CopyChannels(const std::vector<WindowCopy>& copies, const float* input, std::int64_t count,
-                    bool fetch, float* windows) const;
   void OutputSideBySide(const WinogradOutput& outputs, std::int64_t filters, const float* bias,
                         float* windows) const;
 
