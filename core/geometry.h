@@ -47,6 +47,10 @@ struct Geometry {
   // Whether channels lie side by side, and neighbours along x do not.
   bool channels_last() const { return input.spatial[2] != 1 || output.spatial[2] != 1; }
 
+  // Of a filter for one channel, and for all channels of a group.
+  std::int64_t taps() const { return axes[0].kernel * axes[1].kernel * axes[2].kernel; }
+  std::int64_t depth() const { return channels * taps(); }
+
   // Joins neighbouring axes along which the operation is pointwise (kernel 1, stride 1, no padding)
   // and whose rows lie side by side in both tensors: a 1x1 convolution of an image is one of a long
   // row.

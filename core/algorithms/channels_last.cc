@@ -49,20 +49,17 @@ static_assert(kFiltersPacked * (std::max(kMaxTaps, kWeightsCopied) + 1) *
               kScratchBytes);
 static_assert(kTaskPositions * kDepthBlock * std::int64_t{sizeof(float)} <= kScratchBytes);
 
-// Elements of a run, and of all runs, of an output that meets no padding.
+// Elements of a run of an output that meets no padding.
 std::int64_t RunLength(const Geometry& g) {
   return g.axes[2].dilation == 1 ? g.channels * g.axes[2].kernel : g.channels;
-}
-std::int64_t Depth(const Geometry& g) {
-  return g.channels * g.axes[0].kernel * g.axes[1].kernel * g.axes[2].kernel;
 }
 
 // From one row of packed weights to the next.
 std::int64_t Pitch(const Geometry& g) { return OddLines(g.filters); }
-std::int64_t PackedSize(const Geometry& g) { return Depth(g) * Pitch(g); }
+std::int64_t PackedSize(const Geometry& g) { return g.depth() * Pitch(g); }
 
 // Whether runs are so short that they are brought together first.
-bool Gathers(const Geometry& g) { return RunLength(g) < kLeastRun && Depth(g) > RunLength(g); }
+bool Gathers(const Geometry& g) { return RunLength(g) < kLeastRun && g.depth() > RunLength(g); }
 
 // [taps][channels][Pitch(g)], by way of a copy in the cache: neither reading nor writing is in
 // steps.
@@ -234,7 +231,7 @@ class ChannelsLast {
       // The bias is one more row of weights.
       static constexpr float kOne = 1;
       if (run_.problem.has_bias()) {
-        Gather({.from = &kOne, .step = 0, .first = Depth(g_), .length = 1}, part.filter, gathered,
+        Gather({.from = &kOne, .step = 0, .first = g_.depth(), .length = 1}, part.filter, gathered,
                tile);
       }
       tile.past_caches = past_caches_ && !tile.accumulate;
@@ -302,7 +299,7 @@ class ChannelsLast {
   const std::vector<float> bias_;
   // Whether the first product of a line is all that becomes of it.
   const bool at_once_ =
-      Depth(g_) == RunLength(g_) && Depth(g_) <= kDepthBlock && !run_.problem.has_bias();
+      g_.depth() == RunLength(g_) && g_.depth() <= kDepthBlock && !run_.problem.has_bias();
   const bool past_caches_ = LeavesCaches(run_.problem);
   const GemmKernel<float> gemm_ = GetGemmKernel<float>();
   std::array<std::vector<Stretch>, 3> stretches_;
@@ -317,8 +314,8 @@ std::string Refusal(const Problem& problem) {
   if (problem.padding_mode() != PaddingMode::kZeros) return "padding other than zeros";
   if (g.groups != 1) return "several groups";
   const Axis& row = g.axes[2];
-  if (g.axes[0].kernel * g.axes[1].kernel * g.axes[2].kernel > kMaxTaps) return "too many taps";
-  if (g.filters < kLeastFilters || Depth(g) < kLeastDepth) return "too few channels or filters";
+  if (g.taps() > kMaxTaps) return "too many taps";
+  if (g.filters < kLeastFilters || g.depth() < kLeastDepth) return "too few channels or filters";
   // Of one image, so that the choice, and with it the bits, are the same in a batch.
   const std::int64_t positions = g.axes[0].output * g.axes[1].output * g.axes[2].output;
   if (positions < kLeastPositions) return "too few positions to pack weights for";

@@ -253,15 +253,9 @@ class Gemm {
 // float.
 constexpr std::int64_t kMaxExactProducts = (std::int64_t{1} << 53) / (std::int64_t{255} * 255);
 
-std::int64_t Depth(const Geometry& g) {
-  std::int64_t depth = g.channels;
-  for (const Axis& axis : g.axes) depth *= axis.kernel;
-  return depth;
-}
-
 std::string Refusal(const Problem& problem) {
   if (problem.arithmetic() == Arithmetic::kInteger &&
-      Depth(Geometry(problem)) > kMaxExactProducts) {
+      Geometry(problem).depth() > kMaxExactProducts) {
     return "more products than 64-bit sums hold exactly";
   }
   return "";
@@ -280,7 +274,7 @@ std::int64_t WorkspaceBytes(const Problem& problem) {
 // Whether 32 bits hold every sum of 8-bit products, as quads add them up, with its bias.
 bool SumsFit(const Run& run) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
-  const std::int64_t sums = Depth(Geometry(run.problem)) * kMostOfQuadProduct;
+  const std::int64_t sums = Geometry(run.problem).depth() * kMostOfQuadProduct;
   const std::vector<std::int64_t> bias = LoadBias<std::int64_t>(run);
   return std::all_of(bias.begin(), bias.end(),
                      [&](std::int64_t b) { return sums + std::abs(b) <= kMost; });

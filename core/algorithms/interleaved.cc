@@ -30,8 +30,6 @@ constexpr std::int64_t kTaskProducts = std::int64_t{256} * 1024;
 constexpr std::int64_t kCachedBytes = std::int64_t{512} << 10;
 constexpr std::int64_t kMostTaps = std::int64_t{16} * 1024;
 
-std::int64_t Taps(const Geometry& g) { return g.axes[1].kernel * g.axes[2].kernel; }
-
 // Whether the channels of a tap lie side by side.
 bool WeightsInPlace(const Geometry& g) { return g.weight.group == 1; }
 
@@ -51,7 +49,7 @@ class Interleaved {
   absl::Status Compute() const {
     PackWeights();
     const Axis& y = g_.axes[1];
-    const std::int64_t products = g_.axes[2].output * g_.groups * Taps(g_);  // of a row
+    const std::int64_t products = g_.axes[2].output * g_.groups * g_.taps();  // of a row
     const std::int64_t most =
         std::max(CeilDivide(kTaskProducts, products),
                  (kInputs / (kColumns * g_.groups) - y.effective_kernel()) / y.stride);
@@ -77,8 +75,8 @@ class Interleaved {
     float* to = reinterpret_cast<float*>(run_.workspace.data());
     // Row by row of the taps, unless rows follow each other.
     const std::int64_t row = g_.axes[2].kernel;
-    const std::int64_t taps = g_.weight.kernel[1] == row ? Taps(g_) : row;
-    for (std::int64_t tap = 0; tap < Taps(g_); tap += taps, from += g_.weight.kernel[1]) {
+    const std::int64_t taps = g_.weight.kernel[1] == row ? g_.taps() : row;
+    for (std::int64_t tap = 0; tap < g_.taps(); tap += taps, from += g_.weight.kernel[1]) {
       if (g_.weight.kernel[2] == 1) {
         PackingKernels().transpose({from, g_.weight.group, taps, g_.groups, to, g_.groups});
         to += taps * g_.groups;

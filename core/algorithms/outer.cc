@@ -36,10 +36,6 @@ constexpr std::int64_t kMaxColumns = std::int64_t{1} << 22;
 constexpr std::int64_t kCopied = std::int64_t{128} * 1024;
 static_assert(kCopied * std::int64_t{sizeof(float)} <= kScratchBytes);
 
-std::int64_t Taps(const Geometry& g) {
-  return g.axes[0].kernel * g.axes[1].kernel * g.axes[2].kernel;
-}
-
 std::string Refusal(const Problem& problem) {
   const Geometry g(problem);
   if (problem.operation() != Operation::kConvTranspose) return "not transposed";
@@ -53,9 +49,9 @@ std::string Refusal(const Problem& problem) {
   if (problem.weight_layout() != WeightLayout::kChannelsFirst || problem.flip_kernel()) {
     return "weights in another order";
   }
-  if (g.channels_last() && Taps(g) > kCopied / (2 * kGemmSlack)) return "too many taps";
+  if (g.channels_last() && g.taps() > kCopied / (2 * kGemmSlack)) return "too many taps";
   // The kernel reads whole vectors: not past the last row.
-  if (g.filters > kMaxColumns / Taps(g) || g.filters * Taps(g) % kGemmSlack != 0) {
+  if (g.filters > kMaxColumns / g.taps() || g.filters * g.taps() % kGemmSlack != 0) {
     return "rows of weights that are not whole vectors, or too long";
   }
   return "";
@@ -65,7 +61,7 @@ std::int64_t WorkspaceBytes(const Problem& /*problem*/) { return 0; }
 
 absl::Status Compute(const Run& run) {
   const Geometry g(run.problem);
-  const std::int64_t taps = Taps(g);
+  const std::int64_t taps = g.taps();
   const std::int64_t columns = g.filters * taps;
   const std::vector<float> bias = LoadBias<float>(run);
   // Of a task: the kernel reads whole vectors of its columns.
