@@ -94,6 +94,8 @@ PanelLayout::PanelLayout(const Problem& problem, const Geometry& g, const Patche
 }
 
 void PanelLayout::AddPhases(const Problem& problem, const Patches& operands) {
+  // Along which nothing but a phase writes outputs: rows of channels first are written whole.
+  const std::size_t whole_axes = g_.channels_last() ? 3 : 2;
   for (const PanelPart& part : PanelParts(problem, g_)) {
     const auto& axes = part.axes;
     PanelPhase phase{{g_, operands.mode, axes, operands.input, operands.weight}};
@@ -101,8 +103,7 @@ void PanelLayout::AddPhases(const Problem& problem, const Patches& operands) {
     phase.first_tap = part.first_tap;
     phase.begins_sum = part.begins_sum;
     phase.ends_sum = part.ends_sum;
-    covers_rows_ &=
-        axes[0].taps > 0 && axes[1].taps > 0 && (axes[2].taps > 0 || !g_.channels_last());
+    for (std::size_t axis = 0; axis < whole_axes; ++axis) covers_rows_ &= axes[axis].taps > 0;
     if (phase.taps == 0) continue;
     taps_ = std::max(taps_, phase.first_tap + phase.taps);
     if (!phases_.empty()) {
@@ -114,10 +115,13 @@ void PanelLayout::AddPhases(const Problem& problem, const Patches& operands) {
     }
     phases_.push_back(std::move(phase));
   }
-  if (g_.channels_last()) covers_rows_ &= !HasUncoveredOutputs(problem.operation(), g_.axes[2]);
-  covers_rows_ &= !phases_.empty() && !HasUncoveredOutputs(problem.operation(), g_.axes[0]) &&
-                  !HasUncoveredOutputs(problem.operation(), g_.axes[1]);
-  if (phases_.empty()) return;
+  for (std::size_t axis = 0; axis < whole_axes; ++axis) {
+    covers_rows_ &= !HasUncoveredOutputs(problem.operation(), g_.axes[axis]);
+  }
+  if (phases_.empty()) {
+    covers_rows_ = false;
+    return;
+  }
   std::array<Phase, 3> axes;
   for (std::size_t axis = 0; axis < 3; ++axis) {
     std::vector<Phase> all;

@@ -209,10 +209,10 @@ class Scatter {
       next = RunsAt(tile, column + kernels_.strip);
       PanelProduct product;
       for (std::size_t i = 0; i < std::min(product.fetch.size(), next.size()); ++i) {
-        product.fetch[i] = {input + next[i].from, count, g_.input.channel, next[i].count};
-        if (g_.channels_last()) {
-          product.fetch[i] = {input + next[i].from, next[i].count, g_.input.spatial[2], count};
-        }
+        const float* from = input + next[i].from;
+        product.fetch[i] = g_.channels_last()
+                               ? PanelFetch{from, next[i].count, g_.input.spatial[2], count}
+                               : PanelFetch{from, count, g_.input.channel, next[i].count};
       }
       // A strip that is a part of a row is packed by the first panel that reads it.
       const float* const in_row = input + runs.front().from;

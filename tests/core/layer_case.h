@@ -40,9 +40,10 @@ struct LayerCase {
     if (transposed) spec.weight.shape = {input[1], filters / groups};
     spec.weight.shape.insert(spec.weight.shape.end(), kernel.begin(), kernel.end());
     if (bias) spec.bias = TensorSpec{DataType::kFloat32, {filters}, {}};
-    if (channels_last)
-      std::rotate(spec.input.shape.begin() + 1, spec.input.shape.begin() + 2,
-                  spec.input.shape.end());
+    if (channels_last) {
+      Shape& shape = spec.input.shape;
+      std::rotate(shape.begin() + 1, shape.begin() + 2, shape.end());
+    }
     if (weights_last) {
       Shape& shape = spec.weight.shape;
       std::rotate(shape.begin(), shape.begin() + 2, shape.end());
