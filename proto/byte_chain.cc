@@ -6,9 +6,14 @@
 
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/slice.h"
+#include "tbb/parallel_for.h"
 
 namespace convserve {
 namespace {
+
+// Below, a copy takes less time than to share it. More threads than this are no faster than memory.
+constexpr std::int64_t kPartBytes = std::int64_t{1} << 20;
+constexpr std::int64_t kMaxParts = 4;
 
 std::vector<grpc::Slice> TakePieces(grpc::ByteBuffer& buffer) {
   std::vector<grpc::Slice> pieces;
@@ -56,24 +61,58 @@ const std::byte* ByteChain::Contiguous(ByteRange range) const {
 }
 
 void ByteChain::MoveOut(std::span<const Move> moves, const std::stop_token& stop) {
-  std::int64_t begin = 0;
-  for (std::size_t i = 0; i < pieces_.size() && !stop.stop_requested(); ++i) {
+  const std::vector<Part> parts = Parts();
+  if (parts.size() == 1) return MoveOut(parts[0], moves, stop);
+  tbb::parallel_for(std::size_t{0}, parts.size(),
+                    [&](std::size_t i) { MoveOut(parts[i], moves, stop); });
+}
+
+void ByteChain::MoveOut(const Part& part, std::span<const Move> moves,
+                        const std::stop_token& stop) {
+  std::int64_t begin = part.begin;
+  for (std::size_t i = part.first; i < part.last && !stop.stop_requested(); ++i) {
     const ByteRange whole{begin, begin + SizeOf(pieces_[i])};
     bool stays = false;
     for (const Move& move : moves) {
-      const ByteRange part = Common(move.range, whole);
-      if (part.size() <= 0) continue;
+      const ByteRange common = Common(move.range, whole);
+      if (common.size() <= 0) continue;
       if (move.to == nullptr) {
         stays = true;
       } else {
-        std::memcpy(move.to + (part.begin - move.range.begin),
-                    piece(i).data() + (part.begin - whole.begin),
-                    static_cast<std::size_t>(part.size()));
+        std::memcpy(move.to + (common.begin - move.range.begin),
+                    piece(i).data() + (common.begin - whole.begin),
+                    static_cast<std::size_t>(common.size()));
       }
     }
     if (!stays) pieces_[i] = grpc::Slice();
     begin = whole.end;
   }
+}
+
+// About equally long.
+std::vector<ByteChain::Part> ByteChain::Parts() const {
+  const std::int64_t count = std::clamp<std::int64_t>(size_ / kPartBytes, 1, kMaxParts);
+  std::vector<Part> parts(1);
+  std::int64_t begin = 0;
+  for (const grpc::Slice& piece : pieces_) {
+    const Part last = parts.back();
+    if (begin - last.begin >= size_ / count) parts.push_back({last.last, last.last, begin});
+    ++parts.back().last;
+    begin += SizeOf(piece);
+  }
+  return parts;
+}
+
+std::int64_t ByteChain::BytesInMotion() const {
+  std::int64_t sum = 0;
+  for (const Part& part : Parts()) {
+    std::int64_t largest = 0;
+    for (std::size_t i = part.first; i < part.last; ++i) {
+      largest = std::max(largest, SizeOf(pieces_[i]));
+    }
+    sum += largest;
+  }
+  return sum;
 }
 
 }  // namespace convserve

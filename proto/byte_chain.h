@@ -53,12 +53,25 @@ class ByteChain {
     std::byte* to = nullptr;  // nullptr: stays where it is, which must be in one piece
   };
 
-  // Copies every range to its place, in one pass that gives each piece back as soon as it was read,
-  // all but those in which a range stays. Once for a chain. Ends early when a stop is requested:
-  // the bytes that are left are then not copied.
+  // Copies every range to its place, and gives each piece back as soon as it was read, all but
+  // those in which a range stays. A long chain is copied by several threads of the arena that the
+  // caller is in. Once for a chain. Ends early when a stop is requested: the bytes that are left
+  // are then not copied.
   void MoveOut(std::span<const Move> moves, const std::stop_token& stop = {});
 
+  // The most bytes that were copied already and not yet given back while MoveOut runs.
+  std::int64_t BytesInMotion() const;
+
  private:
+  // Pieces [first, last), whose bytes begin at `begin`.
+  struct Part {
+    std::size_t first = 0;
+    std::size_t last = 0;
+    std::int64_t begin = 0;
+  };
+  std::vector<Part> Parts() const;
+  void MoveOut(const Part& part, std::span<const Move> moves, const std::stop_token& stop);
+
   std::vector<grpc::Slice> pieces_;
   std::int64_t size_ = 0;
 };

@@ -121,7 +121,6 @@ std::int64_t ReceivedRequest::message_bytes() const {
 }
 
 std::int64_t ReceivedRequest::memory_bytes() const {
-  const ByteChain& bytes = parts_->bytes;
   const auto tensors = parts_->Tensors();
   std::int64_t total = message_bytes();
   bool copies = false;
@@ -131,11 +130,7 @@ std::int64_t ReceivedRequest::memory_bytes() const {
     total += tensors[i]->values_size() * SizeOf(type);
     copies |= parts_->data[i].size() > 0 && parts_->InPlace(i, type) == nullptr;
   }
-  std::size_t largest = 0;
-  for (std::size_t i = 0; copies && i < bytes.pieces(); ++i) {
-    largest = std::max(largest, bytes.piece(i).size());
-  }
-  return total + static_cast<std::int64_t>(largest);
+  return copies ? total + parts_->bytes.BytesInMotion() : total;
 }
 
 Operands ReceivedRequest::TakeOperands(const std::stop_token& stop) {

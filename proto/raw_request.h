@@ -56,9 +56,9 @@ class ReceivedRequest {
   std::int64_t memory_bytes() const;
 
   // The tensors, aligned for their types: in place where they came so, otherwise moved, with one
-  // copy, into memory of their own. Only for a request that passed MakeProblem, and once; views
-  // live as long as this object, a move of it included. Once a stop is requested, elements may be
-  // left unspecified. Throws std::bad_alloc.
+  // copy, into memory of their own, long ones by several threads of the caller's arena. Only for a
+  // request that passed MakeProblem, and once; views live as long as this object, a move of it
+  // included. Once a stop is requested, elements may be left unspecified. Throws std::bad_alloc.
   Operands TakeOperands(const std::stop_token& stop = {});
 
  private:

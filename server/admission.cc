@@ -43,8 +43,8 @@ Clock::time_point Due(const Admission::Demand& demand, Clock::time_point now) {
 
 }  // namespace
 
-Admission::Admission(Limits limits, std::function<Clock::time_point()> now)
-    : limits_(limits), now_(std::move(now)) {
+Admission::Admission(Limits limits, std::function<Clock::time_point()> now, Watch watch)
+    : limits_(limits), now_(std::move(now)), watch_(std::move(watch)) {
   computing_.reserve(static_cast<std::size_t>(limits_.slots) +
                      static_cast<std::size_t>(limits_.express_slots));
 }
@@ -72,8 +72,7 @@ absl::Status Admission::Enter(Place& place, std::int64_t message_bytes) {
   ++places_;
   ++unanswered_;
   place.entered_ = true;
-  held_ += message_bytes;
-  place.held_ = message_bytes;
+  Hold(place, message_bytes);
   return absl::OkStatus();
 }
 
@@ -83,9 +82,7 @@ absl::Status Admission::Grow(Place& place, std::int64_t bytes) {
   Release(place, before);  // what follows counts it again
   const std::int64_t after = SaturatingAdd(before, bytes);
   absl::Status status = CheckMemory({.message_bytes = after});
-  const std::int64_t held = status.ok() ? after : before;
-  held_ += held;
-  place.held_ = held;
+  Hold(place, status.ok() ? after : before);
   return status;
 }
 
@@ -104,8 +101,7 @@ absl::StatusOr<std::optional<Admission::Lane>> Admission::Reserve(Place& place,
     if (absl::Status status = CheckDeadline(demand, due, now); !status.ok()) return status;
     std::list<Waiter> own;
     own.push_back({&place, demand, due, std::move(ready)});
-    held_ += demand.message_bytes;
-    place.held_ = demand.message_bytes;
+    Hold(place, demand.message_bytes);
     if (demand.tiny && demand.further_bytes <= limits_.memory_bytes - held_) {
       Grant(place, demand, Lane::kTiny, now);
       return Lane::kTiny;
@@ -214,17 +210,17 @@ std::optional<Admission::Lane> Admission::FreeLane(const Demand& demand) const {
 }
 
 void Admission::Grant(Place& place, const Demand& demand, Lane lane, Clock::time_point now) {
-  held_ += demand.further_bytes;
-  place.held_ += demand.further_bytes;
+  Hold(place, demand.further_bytes);
   place.lane_ = lane;
   place.estimate_ = demand.estimate;
   place.started_ = now;
   if (lane != Lane::kTiny) computing_.push_back(&place);
 }
 
-void Admission::Release(Place& place, std::int64_t bytes) {
-  held_ -= bytes;
-  place.held_ -= bytes;
+void Admission::Hold(Place& place, std::int64_t bytes) {
+  held_ += bytes;
+  place.held_ += bytes;
+  watch_(held_);
 }
 
 void Admission::LeaveSlot(Place& place) { std::erase(computing_, &place); }

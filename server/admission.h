@@ -139,8 +139,14 @@ class Admission {
     std::optional<std::list<Clock::time_point>::iterator> expected_;
   };
 
+  // Told of the bytes that all requests hold together, whenever they change, under a lock. Must not
+  // throw.
+  using Watch = std::function<void(std::int64_t bytes)>;
+
   // `now` is read under a lock.
-  explicit Admission(Limits limits, std::function<Clock::time_point()> now = Clock::now);
+  explicit Admission(
+      Limits limits, std::function<Clock::time_point()> now = Clock::now,
+      Watch watch = [](std::int64_t) {});
 
   // A request whose message is on its way: for kArrival it counts as if it had entered, so that no
   // more are received than there is place for; those who dawdle hold up nobody. Or refuses, as
@@ -200,7 +206,9 @@ class Admission {
   void Arrived(Place& place);
   std::optional<Lane> FreeLane(const Demand& demand) const;
   void Grant(Place& place, const Demand& demand, Lane lane, Clock::time_point now);
-  void Release(Place& place, std::int64_t bytes);
+  // So many bytes more.
+  void Hold(Place& place, std::int64_t bytes);
+  void Release(Place& place, std::int64_t bytes) { Hold(place, -bytes); }
   void LeaveSlot(Place& place);
   void CountAnswer(Place& place);
   void Dequeue(std::list<Waiter>::iterator waiter, std::list<Waiter>& told);
@@ -211,6 +219,7 @@ class Admission {
 
   const Limits limits_;
   const std::function<Clock::time_point()> now_;
+  const Watch watch_;
   mutable std::mutex mutex_;
   std::condition_variable left_;
   bool closed_ = false;

@@ -320,7 +320,8 @@ void ConvolutionService::Offer(int index) {
 ConvolutionService::ConvolutionService(Options options)
     : handler_(std::move(options.handler)),
       observers_(std::move(options.observers)),
-      admission_(options.admission),
+      kept_(options.admission.memory_bytes),
+      admission_(options.admission, Clock::now, [this](std::int64_t bytes) { kept_.Held(bytes); }),
       arena_(options.threads),
       alone_(options.admission.express_slots),
       main_(options.admission.slots),

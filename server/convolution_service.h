@@ -25,6 +25,7 @@
 #include "server/call_record.h"
 #include "server/compute_times.h"
 #include "server/handler.h"
+#include "server/kept_memory.h"
 #include "server/worker_threads.h"
 #include "tbb/task_arena.h"
 
@@ -73,6 +74,7 @@ class ConvolutionService final : public grpc::Service {
 
   const Handler handler_;
   const std::vector<CallObserver*> observers_;
+  KeptMemory kept_;
   Admission admission_;
   ComputeTimes times_;
   tbb::task_arena arena_;  // of the main threads and their helpers

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "server/kept_memory.h"
 #include "server/options.h"
 #include "server/server.h"
 
@@ -52,6 +53,7 @@ int main(int argc, char** argv) {
 
   // Debian builds Abseil with the search for deadlocks on, which every lock of gRPC pays for.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  convserve::KeepFreedMemory();
   AllowManyFiles();
   const sigset_t signals = BlockStopSignals();
   // What gRPC says on standard error repeats our own messages; GRPC_VERBOSITY asks for it.

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "core/block_cache.h"
 #include "core/convolve.h"
 #include "core/limits.h"
 #include "core/planner.h"
@@ -251,9 +250,6 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& reque
   const ServerOptions options = Resolve(requested);
   if (const absl::Status status = CheckConnections(options); !status.ok()) return status;
   SetUpGrpc(options);
-  // Beside the memory that requests may hold: a small part of it.
-  BlockCache::Instance().SetLimit(
-      std::min(BlockCache::kLimit, static_cast<std::size_t>(options.memory_limit / 8)));
   auto parts = std::make_unique<Parts>(options, *algorithm, *std::move(log));
   if (const absl::Status status = parts->OpenSecurity(); !status.ok()) return status;
   auto listening = ListenAll(options.listen);

@@ -1,6 +1,7 @@
 // Requests and responses as bytes: what one side writes, protobuf and the other side read.
 #include "proto/raw_request.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "gmock/gmock.h"
@@ -178,6 +179,30 @@ TEST(ReceivedRequest, PiecesAreGivenBackWhenTheirTensorsAreCopied) {
   EXPECT_EQ(given_back, 0);
   EXPECT_TRUE(SameElements(received->TakeOperands().weight, input));
   EXPECT_EQ(given_back, 3) << "the request itself still lives";
+}
+
+// Several threads move what is as long as this.
+TEST(ReceivedRequest, ALongMessageIsMovedPieceByPiece) {
+  const Tensor input = Counting({1, 3, 700, 500});
+  const Tensor weight = Counting({40, 3, 60, 60});
+  const std::string bytes =
+      Joined(WriteRequest({{input.view(), weight.view(), {}}, ConvParameters{}, {}}, {}));
+  std::vector<grpc::Slice> pieces;
+  std::size_t largest = 0;
+  for (std::size_t begin = 0; begin < bytes.size();) {
+    const std::size_t end = std::min(begin + 1 + begin * 7919 % 100'003, bytes.size());
+    pieces.emplace_back(bytes.substr(begin, end - begin));
+    largest = std::max(largest, end - begin);
+    begin = end;
+  }
+  auto received = ReceivedRequest::Read(Operation::kConv, ByteChain(std::move(pieces)));
+  ASSERT_TRUE(received.ok()) << received.status();
+  const std::int64_t in_motion = received->memory_bytes() - received->message_bytes();
+  EXPECT_GE(in_motion, static_cast<std::int64_t>(largest));
+  EXPECT_LE(in_motion, 4 * static_cast<std::int64_t>(largest)) << "a piece for each thread";
+  const Operands operands = received->TakeOperands();
+  EXPECT_TRUE(SameElements(operands.input, input));
+  EXPECT_TRUE(SameElements(operands.weight, weight));
 }
 
 TEST(ReceivedRequest, CountsTheMessageAndWhatItDecodes) {
