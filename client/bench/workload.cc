@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <random>
 #include <utility>
 
@@ -202,12 +203,14 @@ absl::StatusOr<Workload> Workload::Make(std::vector<RequestKind> kinds, bool ver
 }
 
 std::size_t Workload::KindOf(std::int64_t number) const {
-  // Every run of weights_ requests has each kind as often as its weight says, from another place
-  // on.
-  const auto round = static_cast<std::uint64_t>(number / weights_);
-  auto place =
-      static_cast<std::int64_t>((static_cast<std::uint64_t>(number % weights_) + Scatter(round)) %
-                                static_cast<std::uint64_t>(weights_));
+  // Every run of weights_ requests has each kind as often as its weight says, in an order of its
+  // own: steps through all places that share no divisor with their number.
+  const auto places = static_cast<std::uint64_t>(weights_);
+  const auto position = static_cast<std::uint64_t>(number % weights_);
+  const std::uint64_t order = Scatter(static_cast<std::uint64_t>(number / weights_));
+  std::uint64_t step = order % places + 1;
+  while (std::gcd(step, places) != 1) ++step;
+  auto place = static_cast<std::int64_t>((order / places % places + position * step) % places);
   std::size_t kind = 0;
   while (place >= kinds_[kind].weight) place -= kinds_[kind++].weight;
   return kind;

@@ -85,7 +85,11 @@ TEST(Workload, KnowsARightResultFromAWrongOne) {
     return grpc::Status::OK;
   });
   const ConvolutionClient deceived(liar.address());
-  EXPECT_TRUE(workload->Send(deceived, 0, {}).wrong);
+  const auto convolutions =
+      Workload::Make({Kind("small"), Kind("1,2,5,5:4,2,2,2:type=uint8")}, true);
+  ASSERT_TRUE(convolutions.ok()) << convolutions.status();
+  EXPECT_TRUE(convolutions->Send(deceived, 0, {}).wrong);
+  EXPECT_TRUE(convolutions->Send(deceived, 1, {}).wrong);
 }
 
 }  // namespace
