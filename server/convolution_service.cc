@@ -161,7 +161,8 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
       std::optional<typename Method::Result> result;
       absl::Status status;
       const auto run = [&] {
-        auto answer = service_.handler_.Run(*work_, *request_, {arrival_, stop_.get_token()});
+        auto answer = service_.handler_.Run(*work_, *request_,
+                                            {arrival_, stop_.get_token(), &service_.kept_});
         status = answer.status();
         if (status.ok()) result.emplace(*std::move(answer));
       };

@@ -19,6 +19,8 @@
 
 namespace convserve {
 
+class KeptMemory;
+
 namespace v1 {
 class DescribeRequest;
 class DescribeResponse;
@@ -39,6 +41,7 @@ struct Work {
 struct RunContext {
   std::chrono::steady_clock::time_point arrival;
   std::stop_token stop;
+  KeptMemory* memory = nullptr;  // told of the message when its bytes have been moved
 };
 
 class Handler {

@@ -7,6 +7,18 @@
 #include "core/block_cache.h"
 
 namespace convserve {
+namespace {
+
+// What the C library keeps at the end of its heap.
+constexpr int kKeptBytes = 32 << 20;
+
+void Trim() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
+}  // namespace
 
 KeptMemory::KeptMemory(std::int64_t budget, std::chrono::milliseconds period)
     : budget_(budget),
@@ -19,6 +31,12 @@ void KeptMemory::Held(std::int64_t bytes) {
   BlockCache::Instance().SetLimit(static_cast<std::size_t>(std::max(least_, budget_ - bytes)));
 }
 
+// The C library gives back the end of its heap by itself, but not where small objects lie behind
+// what was freed.
+void KeptMemory::MessageFreed(std::int64_t bytes) {
+  if (bytes > kKeptBytes && !long_messages_.exchange(true)) Trim();
+}
+
 void KeptMemory::GiveBackWhenIdle(const std::stop_token& stop) {
   bool given_back = false;
   std::unique_lock lock(mutex_);
@@ -28,9 +46,8 @@ void KeptMemory::GiveBackWhenIdle(const std::stop_token& stop) {
     } else if (!given_back) {
       // Perhaps something is being computed, for longer than a period: its memory it has already.
       BlockCache::Instance().SetLimit(static_cast<std::size_t>(least_));
-#ifdef __GLIBC__
-      malloc_trim(0);
-#endif
+      long_messages_ = false;
+      Trim();
       given_back = true;
     }
   }
@@ -41,10 +58,9 @@ void KeptMemory::GiveBackWhenIdle(const std::stop_token& stop) {
 // apart, so that each can go back alone.
 void KeepFreedMemory() {
 #ifdef __GLIBC__
-  constexpr int kMiB = 1 << 20;
   mallopt(M_ARENA_MAX, 1);
-  mallopt(M_MMAP_THRESHOLD, kMiB);
-  mallopt(M_TRIM_THRESHOLD, 32 * kMiB);
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, kKeptBytes);
 #endif
 }
 

@@ -24,6 +24,10 @@ class KeptMemory {
   // Requests hold so many bytes of the budget from now on.
   void Held(std::int64_t bytes);
 
+  // A message of so many bytes was freed. A long one goes back to the system if it was the first
+  // for a while: the tensors that are allocated next would come on top of it.
+  void MessageFreed(std::int64_t bytes);
+
  private:
   void GiveBackWhenIdle(const std::stop_token& stop);
 
@@ -31,6 +35,7 @@ class KeptMemory {
   const std::int64_t least_;
   const std::chrono::milliseconds period_;
   std::atomic<bool> used_ = false;
+  std::atomic<bool> long_messages_ = false;  // came since it was idle
   std::mutex mutex_;
   std::condition_variable_any stopped_;
   std::jthread thread_;
