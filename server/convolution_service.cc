@@ -161,8 +161,11 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
       std::optional<typename Method::Result> result;
       absl::Status status;
       const auto run = [&] {
-        auto answer = service_.handler_.Run(*work_, *request_,
-                                            {arrival_, stop_.get_token(), &service_.kept_});
+        auto answer = service_.handler_.Run(
+            *work_, *request_,
+            {.arrival = arrival_,
+             .stop = stop_.get_token(),
+             .message_freed = [this](std::int64_t bytes) { service_.kept_.MessageFreed(bytes); }});
         status = answer.status();
         if (status.ok()) result.emplace(*std::move(answer));
       };

@@ -11,7 +11,6 @@
 #include "fmt/format.h"
 #include "proto/convert.h"
 #include "proto/status.h"
-#include "server/kept_memory.h"
 #include "server/saturating_add.h"
 
 namespace convserve {
@@ -99,7 +98,7 @@ absl::StatusOr<ConvResult> Handler::Run(const Work& work, ReceivedRequest& reque
                                         const RunContext& context) const {
   const Problem& problem = work.plan.problem();
   const Operands operands = request.TakeOperands(context.stop);
-  if (context.memory != nullptr) context.memory->MessageFreed(request.message_bytes());
+  if (context.message_freed) context.message_freed(request.message_bytes());
   if (context.stop.stop_requested()) return absl::CancelledError("a stop was requested");
   const auto start = Clock::now();
   Tensor output(problem.output_type(), problem.output_shape());

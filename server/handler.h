@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <stop_token>
 #include <string>
 
@@ -18,8 +19,6 @@
 #include "proto/results.h"
 
 namespace convserve {
-
-class KeptMemory;
 
 namespace v1 {
 class DescribeRequest;
@@ -41,7 +40,8 @@ struct Work {
 struct RunContext {
   std::chrono::steady_clock::time_point arrival;
   std::stop_token stop;
-  KeptMemory* memory = nullptr;  // told of the message when its bytes have been moved
+  // Told the size of the message when its tensors have been moved out of it. Must not throw.
+  std::function<void(std::int64_t bytes)> message_freed = {};
 };
 
 class Handler {

@@ -204,6 +204,7 @@ std::string Metrics::Text(const Moment& moment) const {
   gauge("convserve_calls_waiting", "Calls in the queue.", moment.calls_waiting);
   gauge("convserve_calls_computing", "Calls that compute.", moment.calls_computing);
   gauge("convserve_in_flight_bytes", "Memory that accepted calls hold.", moment.in_flight_bytes);
+  gauge("convserve_kept_bytes", "Freed memory kept for the next calls.", moment.kept_bytes);
   gauge("convserve_connections", "Open connections.", moment.connections);
   gauge("convserve_certificate_expiry_timestamp_seconds",
         "When the certificate in use ends; 0 without TLS.", moment.certificate_expiry);

@@ -15,12 +15,14 @@
 //   convserve_calls_computing                      of these: in a slot
 //   convserve_connections                          open connections
 //   convserve_in_flight_bytes                      memory that accepted calls hold
-//   convserve_memory_limit_bytes, convserve_max_requests, convserve_max_connections,
-//   convserve_threads convserve_certificate_expiry_timestamp_seconds when the certificate in use
-//   ends; 0 without TLS convserve_ready                                1 while calls are welcome, 0
-//   once draining convserve_log_events_dropped_total             log events lost to a blocked
-//   standard error convserve_build_info{version,grpc,instruction_set}  always 1 process_... as
-//   Prometheus' own client libraries have them
+//   convserve_kept_bytes                           freed memory kept for the next calls
+//   convserve_memory_limit_bytes, convserve_threads, convserve_max_requests,
+//   convserve_max_connections                      what was configured
+//   convserve_certificate_expiry_timestamp_seconds when the one in use ends; 0 without TLS
+//   convserve_ready                                1 while calls are welcome, 0 once draining
+//   convserve_log_events_dropped_total             lost to a blocked standard error
+//   convserve_build_info                           1; labels version, grpc, instruction_set
+//   process_...                                    as Prometheus' own client libraries have them
 //
 // Every label has a bounded set of values, none of them a caller's text. All series exist from the
 // start, so that the first increase of a counter is seen, except for reasons, which come with the
@@ -59,6 +61,7 @@ class Metrics final : public CallObserver {
     std::int64_t calls_waiting = 0;
     std::int64_t calls_computing = 0;
     std::int64_t in_flight_bytes = 0;
+    std::int64_t kept_bytes = 0;
     std::int64_t connections = 0;
     std::int64_t log_events_dropped = 0;
     std::int64_t certificate_expiry = 0;  // seconds since 1970

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "core/block_cache.h"
 #include "core/convolve.h"
 #include "core/limits.h"
 #include "core/planner.h"
@@ -182,6 +183,7 @@ struct Server::Parts {
             .calls_waiting = usage.waiting,
             .calls_computing = usage.computing,
             .in_flight_bytes = usage.bytes,
+            .kept_bytes = static_cast<std::int64_t>(BlockCache::Instance().kept()),
             .connections = front_door->connections(),
             .log_events_dropped = log->dropped(),
             .certificate_expiry = security->certificate_expires_at()};

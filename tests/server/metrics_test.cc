@@ -5,6 +5,7 @@
 #include <sstream>
 #include <thread>
 
+#include "core/aligned_buffer.h"
 #include "gmock/gmock.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
@@ -121,6 +122,12 @@ TEST_F(MetricsTest, BytesDurationsAndMultiplyAddsAreSummed) {
     EXPECT_GT(Value("convserve_" + part + "_duration_seconds_sum{method=\"Conv\"}"), 0);
   }
   EXPECT_THAT(Scrape(), testing::ContainsRegex("convserve_multiply_adds_total.*} 4\n"));
+}
+
+TEST_F(MetricsTest, MemoryThatIsKeptForTheNextCallsIsSeen) {
+  constexpr std::int64_t kBytes = 4 * AlignedBuffer::kHugePage;
+  { const AlignedBuffer block(kBytes); }  // in this process, as the server is
+  EXPECT_GE(Value("convserve_kept_bytes"), kBytes);
 }
 
 TEST_F(MetricsTest, LimitsAndTheProgramAreStated) {
