@@ -28,7 +28,8 @@
 // connection was stuck in the middle of a message, which takes until the connection moves or
 // keepalive finds it dead (ClientOptions).
 //
-// Thread safety: one client serves any number of threads.
+// Thread safety: one client serves any number of threads. Results of more than a MiB are moved into
+// their tensor by up to four threads of oneTBB, which it starts when it first needs them.
 #ifndef CONVSERVE_CLIENT_CONVOLUTION_CLIENT_H_
 #define CONVSERVE_CLIENT_CONVOLUTION_CLIENT_H_
 

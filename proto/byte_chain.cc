@@ -89,7 +89,6 @@ void ByteChain::MoveOut(const Part& part, std::span<const Move> moves,
   }
 }
 
-// About equally long.
 std::vector<ByteChain::Part> ByteChain::Parts() const {
   const std::int64_t count = std::clamp<std::int64_t>(size_ / kPartBytes, 1, kMaxParts);
   std::vector<Part> parts(1);

@@ -56,7 +56,7 @@ class ByteChain {
   // Copies every range to its place, and gives each piece back as soon as it was read, all but
   // those in which a range stays. A long chain is copied by several threads of the arena that the
   // caller is in. Once for a chain. Ends early when a stop is requested: the bytes that are left
-  // are then not copied.
+  // are then not copied. Throws std::bad_alloc.
   void MoveOut(std::span<const Move> moves, const std::stop_token& stop = {});
 
   // The most bytes that were copied already and not yet given back while MoveOut runs.
@@ -69,6 +69,7 @@ class ByteChain {
     std::size_t last = 0;
     std::int64_t begin = 0;
   };
+  // About equally long.
   std::vector<Part> Parts() const;
   void MoveOut(const Part& part, std::span<const Move> moves, const std::stop_token& stop);
 

@@ -44,7 +44,7 @@ void KeptMemory::GiveBackWhenIdle(const std::stop_token& stop) {
     if (used_.exchange(false)) {
       given_back = false;
     } else if (!given_back) {
-      // Perhaps something is being computed, for longer than a period: its memory it has already.
+      // What computes for longer than a period has its memory already.
       BlockCache::Instance().SetLimit(static_cast<std::size_t>(least_));
       long_messages_ = false;
       Trim();
