@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
+#include "core/algorithms/tasks.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/slice.h"
-#include "tbb/parallel_for.h"
 
 namespace convserve {
 namespace {
@@ -62,9 +63,9 @@ const std::byte* ByteChain::Contiguous(ByteRange range) const {
 
 void ByteChain::MoveOut(std::span<const Move> moves, const std::stop_token& stop) {
   const std::vector<Part> parts = Parts();
-  if (parts.size() == 1) return MoveOut(parts[0], moves, stop);
-  tbb::parallel_for(std::size_t{0}, parts.size(),
-                    [&](std::size_t i) { MoveOut(parts[i], moves, stop); });
+  ForEachTask(std::ssize(parts), stop, [&](std::int64_t part) {
+    MoveOut(parts[static_cast<std::size_t>(part)], moves, stop);
+  });
 }
 
 void ByteChain::MoveOut(const Part& part, std::span<const Move> moves,

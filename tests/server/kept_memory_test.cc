@@ -22,6 +22,7 @@ void FreeBlocks(int count) {
 }
 
 TEST(KeptMemory, RequestsAndKeptBlocksShareTheBudget) {
+  BlockCache::Instance().SetLimit(0);  // nothing of other tests
   KeptMemory memory(kBudget, std::chrono::hours(1));
   memory.Held(32 * kPage);
   FreeBlocks(10);
@@ -36,6 +37,7 @@ TEST(KeptMemory, RequestsAndKeptBlocksShareTheBudget) {
 }
 
 TEST(KeptMemory, AnIdleServerGivesItBack) {
+  BlockCache::Instance().SetLimit(0);
   KeptMemory memory(kBudget, std::chrono::milliseconds(200));
   memory.Held(kPage);
   FreeBlocks(10);
