@@ -1,25 +1,30 @@
-// 3x3 convolutions of many channels by Winograd's F(2x2, 3x3) (core/kernels/winograd_kernel.h):
-// tiles of 2x2 outputs from tiles of 4x4 inputs, with 16 products a channel in place of 36.
+// 3x3 convolutions of many channels by Winograd's F(2x2, 3x3) and F(2x4, 3x3)
+// (core/kernels/winograd_kernel.h): tiles of 2x2 outputs from tiles of 4x4 inputs, with 16 products
+// a channel in place of 36, or of 2x4 outputs from tiles of 4x6 inputs, with 24 in place of 72.
 //
 //   output tile = A^T [ sum over channels k of (G g_k G^T) * (B^T d_k B) ] A
 //
-// The sum is one matrix product for each of the 16 elements. Kernels deeper than one plane are
-// summed like more channels: k numbers (channel, plane).
+// The sum is one matrix product for each element. Kernels deeper than one plane are summed like
+// more channels: k numbers (channel, plane).
 //
 // Error. Winograd's products mix the taps of a kernel and the elements of a tile, so its rounding
 // is in proportion to sums of |x_i| |w_j| over all i and j of a tile, where the bound promised for
 // every output, c*eps * sum |x_i| |w_i|, only has the taps that it meets. The two go together when
 // no tap of a filter weighs much less than the others and no position of the input, nor a tap, has
-// most of its weight in a few channels. Weights and every image are looked at before
-// (core/algorithms/even.h); an image that is not so, or has an infinity, a NaN or extreme
-// magnitudes, is computed by kGemm. What is computed how depends on the image and the weights
+// most of its weight in a few channels; wide tiles need that of more channels, and neighbours of a
+// row that are level. Weights and every image are looked at before (core/algorithms/even.h): what
+// is not for wide tiles is computed by narrow ones, and what is not for these, or has an infinity,
+// a NaN or extreme magnitudes, by kGemm. What is computed how depends on the image and the weights
 // alone, so that a row of a batch has the same bits as the row on its own.
 #include <algorithm>
-#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <numeric>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -49,11 +54,11 @@ constexpr std::int64_t kLeastFilters = 128;
 struct WinogradScratch {
   float* const window = reinterpret_cast<float*>(ThreadScratch());
   float* const panels = window + kWinogradWindows + kWinogradSlack;
-  float* const kept = panels + kWinogradElements * kPanels;
+  float* const kept = panels + kMostWinogradElements * kPanels;
 
   static constexpr std::int64_t kPanels = OddLines(kWinogradPanels + kWinogradSlack);
   static constexpr std::int64_t kSize = kWinogradWindows + kWinogradSlack +
-                                        kWinogradElements * (kPanels + kWinogradKept) +
+                                        kMostWinogradElements * (kPanels + kWinogradKept) +
                                         kWinogradSlack;
 };
 static_assert(WinogradScratch::kSize * std::int64_t{sizeof(float)} <= kScratchBytes);
@@ -63,36 +68,34 @@ static_assert(WinogradScratch::kSize * std::int64_t{sizeof(float)} <= kScratchBy
 std::int64_t WorkspaceSize(const Problem& problem, const WinogradLayout& layout) {
   if (!layout.tiles_beforehand()) return WinogradPanels::Size(layout);
   return std::min(layout.images(), problem.batch()) * layout.tile_blocks() * layout.depth_blocks() *
-         kWinogradElements * layout.tiles_stride();
+         layout.elements() * layout.tiles_stride();
 }
 
+// By tiles of one layout.
 class Winograd {
  public:
-  explicit Winograd(const Run& run)
+  // `packed` is what Pack has made of the weights for this layout, or nothing.
+  Winograd(const Run& run, const WinogradLayout& layout, std::span<const std::byte> packed)
       : run_(run),
         g_(run.problem),
-        layout_(g_),
+        layout_(layout),
         transform_(run.problem, g_, layout_, run.operands),
         workspace_(reinterpret_cast<float*>(run.workspace.data())),
-        packed_(PackedWeights()),
+        packed_(PackedWeights(packed)),
         panels_(g_, layout_, run.operands.weight, packed_),
         bias_(LoadBias<float>(run)) {}
 
-  absl::Status Compute() {
+  // Computes those of `images` that it may, and returns the others.
+  std::vector<std::int64_t> Compute(std::vector<std::int64_t> images) {
     even_ = HaveEvenWeights();
-    std::vector<std::int64_t> images;
-    if (even_) images = EvenImages(run_);
-    ComputeImages(images);
-    if (!even_) images.clear();
-    auto done = images.begin();
-    for (std::int64_t n = 0; n < g_.batch; ++n) {
-      if (done != images.end() && *done == n) {
-        ++done;
-      } else if (absl::Status status = ComputeByGemm(n); !status.ok()) {
-        return status;
-      }
-    }
-    return StatusAfter(run_.stop);
+    if (!even_) return images;
+    const std::vector<std::int64_t> even = EvenImages(run_, images, EvennessFor(layout_.width()));
+    ComputeImages(even);
+    if (!even_) return images;
+    std::vector<std::int64_t> others;
+    std::set_difference(images.begin(), images.end(), even.begin(), even.end(),
+                        std::back_inserter(others));
+    return others;
   }
 
  private:
@@ -101,10 +104,8 @@ class Winograd {
   using Tiles = WinogradTransform::Tiles;
 
   // Of all weights, which this run has been given or makes beforehand; null where tasks do.
-  const float* PackedWeights() const {
-    if (!run_.packed_weight.empty()) {
-      return reinterpret_cast<const float*>(run_.packed_weight.data());
-    }
+  const float* PackedWeights(std::span<const std::byte> packed) const {
+    if (!packed.empty()) return reinterpret_cast<const float*>(packed.data());
     return layout_.tiles_beforehand() ? nullptr : workspace_;
   }
 
@@ -113,18 +114,6 @@ class Winograd {
     if (packed_ == nullptr) return true;
     if (packed_ == workspace_) return panels_.PackAll(run_.stop, workspace_);
     return packed_[WinogradPanels::Size(layout_)] != 0;
-  }
-
-  absl::Status ComputeByGemm(std::int64_t n) const {
-    if (g_.batch == 1) return kGemm.run(run_);
-    const Problem problem = run_.problem.WithBatch(1);
-    Operands operands = run_.operands;
-    operands.input.shape[0] = 1;
-    operands.input.data += n * problem.input_bytes();
-    const auto bytes = static_cast<std::size_t>(problem.output_bytes());
-    return kGemm.run({problem, operands,
-                      run_.output.subspan(static_cast<std::size_t>(n) * bytes, bytes),
-                      run_.workspace, run_.stop});
   }
 
   void ComputeImages(std::span<const std::int64_t> images) {
@@ -160,7 +149,7 @@ class Winograd {
   void ComputeChunk(const Tiles& tiles, const Filters& chunk, bool first) const {
     const WinogradScratch scratch;
     float* const transformed = scratch.kept;
-    float* const sums = transformed + kWinogradElements * layout_.tiles_stride();
+    float* const sums = transformed + layout_.elements() * layout_.tiles_stride();
     for (std::int64_t c = 0; c < g_.channels; c += layout_.channels()) {
       const Channels channels = panels_.ChannelsAt(c);
       if (first || layout_.depth_blocks() > 1) TransformTiles(tiles, channels, transformed);
@@ -187,7 +176,7 @@ class Winograd {
         static_cast<std::int64_t>(images.size()) * layout_.tile_blocks();
     const auto transformed = [&](std::int64_t tiles, std::int64_t channels) {
       return workspace_ +
-             (channels * tile_blocks + tiles) * kWinogradElements * layout_.tiles_stride();
+             (channels * tile_blocks + tiles) * layout_.elements() * layout_.tiles_stride();
     };
     ForEachTask(tile_blocks * layout_.depth_blocks(), run_.stop, [&](std::int64_t task) {
       const std::int64_t tiles = task % tile_blocks;
@@ -198,7 +187,7 @@ class Winograd {
     ForEachTask(layout_.filter_blocks(), run_.stop, [&](std::int64_t task) {
       const WinogradScratch scratch;
       const auto sums = [&](std::int64_t tiles) {
-        return scratch.kept + tiles * kWinogradElements * layout_.sums_stride();
+        return scratch.kept + tiles * layout_.elements() * layout_.sums_stride();
       };
       const Filters filters = panels_.FiltersAt(task, 1);
       WinogradPanels::Norms norms(filters);
@@ -219,7 +208,7 @@ class Winograd {
                    fetch.Part(i, 1, tile_blocks));
         }
       }
-      if (packed_ == nullptr && !norms.Even()) even_ = false;
+      if (packed_ == nullptr && !norms.Even(EvennessFor(layout_.width()))) even_ = false;
       for (std::int64_t i = 0; i < tile_blocks; ++i) {
         TransformSums(TilesAt(images, i), filters, sums(i));
       }
@@ -239,17 +228,18 @@ class Winograd {
     PanelProduct product;
     product.depth = channels.count * layout_.planes();
     product.panel_depth = product.depth;
+    product.running_sum = layout_.running_sum();
     product.strip_depth = product.depth + 1;
     product.rows = filters.count;
     product.columns = tiles.block.count();
     product.before_stride = layout_.sums_pitch();
     product.c_stride = layout_.sums_pitch();
-    for (std::int64_t e = 0; e < kWinogradElements; ++e) {
+    for (std::int64_t e = 0; e < layout_.elements(); ++e) {
       product.a = panels + e * layout_.panels_stride();
       product.b = transformed + e * layout_.tiles_stride();
       product.c = sums + e * layout_.sums_stride();
       if (channels.first > 0) product.before = product.c;
-      product.fetch[0] = fetch.Part(e, 1, kWinogradElements);
+      product.fetch[0] = fetch.Part(e, 1, layout_.elements());
       multiply_(product);
     }
   }
@@ -267,7 +257,7 @@ class Winograd {
 
   const Run& run_;
   const Geometry g_;
-  const WinogradLayout layout_;
+  const WinogradLayout& layout_;
   const WinogradTransform transform_;
   float* const workspace_;
   const float* const packed_;
@@ -277,6 +267,29 @@ class Winograd {
   std::atomic<bool> even_ = true;
   void (*const multiply_)(const PanelProduct&) = PanelKernels().multiply;
 };
+
+// Whether wide tiles keep the error in images that are even enough (core/algorithms/even.h).
+// Padding wider than 1 is as uneven as rows may be.
+bool MayBeWide(const Problem& problem, const Geometry& g) {
+  constexpr std::int64_t kLeastChannels = 64;
+  constexpr std::int64_t kMostPadding = 1;
+  const Axis& row = g.axes[2];
+  return problem.padding_mode() == PaddingMode::kZeros && row.dilation == 1 && row.output >= 4 &&
+         std::max(row.padding_begin, row.padding_end) <= kMostPadding &&
+         g.channels >= kLeastChannels;
+}
+
+// The layouts that a problem is computed in, the best one first: an image that it is not for is
+// left to the next. Of one image, so that the choice, and with it the bits, are the same in a
+// batch.
+std::vector<WinogradLayout> Layouts(const Problem& problem, const Geometry& g) {
+  std::vector<WinogradLayout> layouts = {WinogradLayout(g, 2)};
+  if (MayBeWide(problem, g)) {
+    const WinogradLayout wide(g, 4);
+    if (wide.cost() < layouts[0].cost()) layouts.insert(layouts.begin(), wide);
+  }
+  return layouts;
+}
 
 std::string Refusal(const Problem& problem) {
   const Geometry g(problem);
@@ -295,8 +308,7 @@ std::string Refusal(const Problem& problem) {
   constexpr std::int64_t kMostPlanes = 128;
   if (g.filters < kLeastDepth || g.channels < kLeastDepth) return "too few channels";
   if (g.axes[0].kernel > kMostPlanes) return "too many planes";
-  // Of one image, so that the choice, and with it the bits, are the same in a batch.
-  const WinogradLayout layout(g);
+  const WinogradLayout layout = Layouts(problem, g)[0];
   // What other algorithms take: cycles of 16 products each, of which they lose some, and to pack
   // the nine weights.
   const double products = static_cast<double>(g.axes[0].output) * TapsToMultiply(patches, 1) *
@@ -309,23 +321,52 @@ std::string Refusal(const Problem& problem) {
   return "";
 }
 
-// The smaller of transformed weights, 16/9 of them, and transformed tiles, 4 times an image: more
-// than a tenth of all where both are large, but every task needs it.
+// The smaller of transformed weights, 16/9 of them or 24/9, and transformed tiles, 3 or 4 times an
+// image: more than a tenth of all where both are large, but every task needs it.
 std::int64_t WorkspaceBytes(const Problem& problem) {
-  return WorkspaceSize(problem, WinogradLayout(Geometry(problem))) * std::int64_t{sizeof(float)};
+  std::int64_t size = 0;
+  for (const WinogradLayout& layout : Layouts(problem, Geometry(problem))) {
+    size = std::max(size, WorkspaceSize(problem, layout));
+  }
+  return size * std::int64_t{sizeof(float)};
 }
 
-absl::Status Compute(const Run& run) { return Winograd(run).Compute(); }
+absl::Status ComputeByGemm(const Run& run, std::int64_t n) {
+  if (run.problem.batch() == 1) return kGemm.run(run);
+  const Problem problem = run.problem.WithBatch(1);
+  Operands operands = run.operands;
+  operands.input.shape[0] = 1;
+  operands.input.data += n * problem.input_bytes();
+  const auto bytes = static_cast<std::size_t>(problem.output_bytes());
+  return kGemm.run({problem, operands,
+                    run.output.subspan(static_cast<std::size_t>(n) * bytes, bytes), run.workspace,
+                    run.stop});
+}
 
-// The transformed weights, then whether they may be used.
+absl::Status Compute(const Run& run) {
+  std::vector<std::int64_t> images(static_cast<std::size_t>(run.problem.batch()));
+  std::iota(images.begin(), images.end(), 0);
+  std::span<const std::byte> packed = run.packed_weight;
+  for (const WinogradLayout& layout : Layouts(run.problem, Geometry(run.problem))) {
+    if (images.empty() || run.stop.stop_requested()) break;
+    images = Winograd(run, layout, packed).Compute(std::move(images));
+    packed = {};  // of the first layout
+  }
+  for (const std::int64_t n : images) {
+    if (absl::Status status = ComputeByGemm(run, n); !status.ok()) return status;
+  }
+  return StatusAfter(run.stop);
+}
+
+// The transformed weights of the first layout, then whether they may be used.
 std::int64_t PackedBytes(const Problem& problem) {
-  const WinogradLayout layout{Geometry(problem)};
+  const WinogradLayout layout = Layouts(problem, Geometry(problem))[0];
   return (WinogradPanels::Size(layout) + 1) * std::int64_t{sizeof(float)};
 }
 
 void Pack(const Problem& problem, const TensorView& weight, std::span<std::byte> out) {
   const Geometry g(problem);
-  const WinogradLayout layout(g);
+  const WinogradLayout layout = Layouts(problem, g)[0];
   auto* const transformed = reinterpret_cast<float*>(out.data());
   const bool even = WinogradPanels(g, layout, weight, nullptr).PackAll({}, transformed);
   transformed[WinogradPanels::Size(layout)] = even ? 1 : 0;

@@ -15,10 +15,11 @@ constexpr double kDistantInput = 3;    // or at one of an image that comes from 
 constexpr double kTileRow = 80;        // to copy a row of tiles of one channel and transform it,
 constexpr double kTileVector = 120;    // and for each vector of it,
 constexpr double kApart = 2;           // times as many where the elements are apart
+constexpr double kWide = 1.7;          // times as many to transform wide tiles and their sums
 constexpr double kOutputVector = 60;   // to make outputs of a vector of tiles
-constexpr double kWeight = 10;         // to transform a weight
-constexpr double kFetchedWeight = 4;   // to bring a transformed one,
-constexpr double kDistantWeight = 20;  // or one of more than the caches hold
+constexpr double kWeight = 10;         // to transform a weight to 16 elements
+constexpr double kFetchedWeight = 4;   // to bring as many,
+constexpr double kDistantWeight = 20;  // or those of more weights than the caches hold
 
 // Filters of a block at most.
 constexpr std::int64_t kFilters = 96;
@@ -33,8 +34,9 @@ double Vectors(std::int64_t columns, std::int64_t vector) {
 
 }  // namespace
 
-WinogradLayout::WinogradLayout(const Geometry& g)
-    : filters_(g.filters),
+WinogradLayout::WinogradLayout(const Geometry& g, std::int64_t width)
+    : width_(width),
+      filters_(g.filters),
       channels_(g.channels),
       planes_(g.axes[0].kernel),
       output_planes_(g.axes[0].output),
@@ -44,8 +46,8 @@ WinogradLayout::WinogradLayout(const Geometry& g)
           std::clamp<std::int64_t>(g.axes[1].dilation, 1, std::max<std::int64_t>(output_rows_, 1))),
       x_grids_(std::clamp<std::int64_t>(g.axes[2].dilation, 1,
                                         std::max<std::int64_t>(output_columns_, 1))),
-      tile_rows_(CeilDivide(CeilDivide(output_rows_, y_grids_), 2)),
-      tile_columns_(CeilDivide(CeilDivide(output_columns_, x_grids_), 2)) {
+      tile_rows_(CeilDivide(CeilDivide(output_rows_, y_grids_), kWinogradHeight)),
+      tile_columns_(CeilDivide(CeilDivide(output_columns_, x_grids_), width)) {
   if (tile_rows_ == 0 || tile_columns_ == 0 || output_planes_ == 0) return;
   const std::int64_t depth = channels_ * planes_;
   // Of an image, and some for what is lost at the ends of its rows.
@@ -86,16 +88,16 @@ WinogradLayout::WinogradLayout(const Geometry& g)
 
 WinogradLayout::Block WinogradLayout::BlockAt(std::int64_t index) const {
   Block block;
-  block.origin.x = index % x_blocks() * 2 * tiles_.columns;
+  block.origin.x = index % x_blocks() * width_ * tiles_.columns;
   index /= x_blocks();
-  block.origin.y = index % y_blocks() * 2 * tiles_.rows;
+  block.origin.y = index % y_blocks() * kWinogradHeight * tiles_.rows;
   index /= y_blocks();
   block.first_grid = index % grid_blocks() * block_grids_;
   block.grids = std::min(block_grids_, grids() - block.first_grid);
   block.origin.z = index / grid_blocks();
   // No grid has more outputs than the first one.
-  block.tiles = {std::min(tiles_.rows, tile_rows_ - block.origin.y / 2),
-                 std::min(tiles_.columns, tile_columns_ - block.origin.x / 2)};
+  block.tiles = {std::min(tiles_.rows, tile_rows_ - block.origin.y / kWinogradHeight),
+                 std::min(tiles_.columns, tile_columns_ - block.origin.x / width_)};
   return block;
 }
 
@@ -107,10 +109,10 @@ WinogradLayout::Outputs WinogradLayout::OutputsAt(const Block& block, std::int64
                         std::int64_t most) {
     return std::clamp<std::int64_t>(CeilDivide(all - first, step) - begin, 0, most);
   };
-  outputs.extent = {
-      count(output_rows_, outputs.origin.beside_y, y_grids_, block.origin.y, 2 * block.tiles.rows),
-      count(output_columns_, outputs.origin.beside_x, x_grids_, block.origin.x,
-            2 * block.tiles.columns)};
+  outputs.extent = {count(output_rows_, outputs.origin.beside_y, y_grids_, block.origin.y,
+                          kWinogradHeight * block.tiles.rows),
+                    count(output_columns_, outputs.origin.beside_x, x_grids_, block.origin.x,
+                          width_ * block.tiles.columns)};
   return outputs;
 }
 
@@ -148,26 +150,29 @@ double WinogradLayout::Cost() const {
   const std::int64_t blocks = grids() / block_grids_;  // whole ones
   const double all = static_cast<double>(blocks) * cost_of_grids(block_grids_) +
                      cost_of_grids(grids() % block_grids_);
-  return (tiles_beforehand() ? kWeight : 0) + static_cast<double>(output_planes_) * all;
+  return (tiles_beforehand() ? kWeight * static_cast<double>(elements()) / 16 : 0) +
+         static_cast<double>(output_planes_) * all;
 }
 
 // Of one block of tiles.
 double WinogradLayout::CostOf(const WinogradTiles& tiles, std::int64_t grids) const {
   if (tiles.count() * grids == 0) return 0;
   const double vectors = Vectors(tiles.count() * grids, kVector);
+  const double wide = width_ == 2 ? 1 : kWide;
   const double input =
-      static_cast<double>(tiles.rows * grids) * (x_grids_ > 1 ? kApart : 1) *
+      static_cast<double>(tiles.rows * grids) * (x_grids_ > 1 ? kApart : 1) * wide *
       (kTileRow + kTileVector * static_cast<double>(tiles.columns) / static_cast<double>(kVector));
   // Tiles of several blocks of channels are transformed anew for every chunk of filters.
   const std::int64_t times =
       tiles_beforehand() || depth_blocks() == 1 ? 1 : CeilDivide(filter_blocks(), chunk_);
   constexpr double kNearWeights = 4.0 * 1024 * 1024;  // elements
-  const double weights = static_cast<double>(kWinogradElements * planes_) *
+  const double weights = static_cast<double>(elements() * planes_) *
                          static_cast<double>(channels_) * static_cast<double>(filters_);
-  const double fetched = weights > kNearWeights ? kDistantWeight : kFetchedWeight;
-  return kWinogradElements * vectors + (tiles_beforehand() ? 0 : fetched) +
+  const double fetched = (weights > kNearWeights ? kDistantWeight : kFetchedWeight) *
+                         static_cast<double>(elements()) / 16;
+  return static_cast<double>(elements()) * vectors + (tiles_beforehand() ? 0 : fetched) +
          static_cast<double>(times) * input / static_cast<double>(filters_) +
-         kOutputVector * vectors / static_cast<double>(channels_ * planes_);
+         wide * kOutputVector * vectors / static_cast<double>(channels_ * planes_);
 }
 
 }  // namespace convserve

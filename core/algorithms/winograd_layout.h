@@ -17,17 +17,19 @@
 #ifndef CONVSERVE_CORE_ALGORITHMS_WINOGRAD_LAYOUT_H_
 #define CONVSERVE_CORE_ALGORITHMS_WINOGRAD_LAYOUT_H_
 
+#include <algorithm>
 #include <cstdint>
 
 #include "core/algorithms/window.h"
 #include "core/divide.h"
 #include "core/geometry.h"
+#include "core/kernels/running_sum.h"
 #include "core/kernels/winograd_kernel.h"
 
 namespace convserve {
 
-// Of one of the 16 elements of tiles, what a task keeps at most: of transformed weights, and of
-// transformed tiles and sums together.
+// Of one element of tiles, what a task keeps at most: of transformed weights, and of transformed
+// tiles and sums together.
 inline constexpr std::int64_t kWinogradPanels = 4608;
 inline constexpr std::int64_t kWinogradKept = std::int64_t{25} * 1024;
 
@@ -35,8 +37,12 @@ inline constexpr std::int64_t kWinogradKept = std::int64_t{25} * 1024;
 // set.
 class WinogradLayout {
  public:
-  explicit WinogradLayout(const Geometry& g);
+  // Of tiles of 2 outputs along y and `width` along x.
+  WinogradLayout(const Geometry& g, std::int64_t width);
 
+  std::int64_t width() const { return width_; }
+  // Elements of a tile, once transformed.
+  std::int64_t elements() const { return WinogradElements(width_); }
   // Kernel planes of a channel, which are summed like more channels.
   std::int64_t planes() const { return planes_; }
   // Whether tiles are transformed beforehand, of so many images at once at most.
@@ -68,6 +74,12 @@ class WinogradLayout {
   };
   Outputs OutputsAt(const Block& block, std::int64_t index) const;
 
+  // Products of a running sum: at most a third of them all in wide tiles, whose errors are larger.
+  std::int64_t running_sum() const {
+    const std::int64_t depth = channels_ * planes_;
+    return width_ == 2 ? kRunningSum : std::min(kRunningSum, CeilDivide(depth, 3));
+  }
+
   // Of a block of channels.
   std::int64_t channels() const { return block_channels_; }
   std::int64_t depth_blocks() const { return CeilDivide(channels_, block_channels_); }
@@ -78,7 +90,7 @@ class WinogradLayout {
 
   // Elements of a row of sums, which has one for every tile of a block.
   std::int64_t sums_pitch() const { return RoundUp(block_tiles(), kVector); }
-  // From one of the 16 elements to the next: of the sums of a block of tiles and a chunk of
+  // From one element to the next: of the sums of a block of tiles and a chunk of
   // filters, of a block of tiles and channels (whose strips have a row to spare), of a block of
   // filters and channels.
   std::int64_t sums_stride() const { return OddLines(chunk_ * block_filters_ * sums_pitch()); }
@@ -106,6 +118,7 @@ class WinogradLayout {
   double Cost() const;
   double CostOf(const WinogradTiles& tiles, std::int64_t grids) const;
 
+  std::int64_t width_;
   std::int64_t filters_, channels_, planes_;
   std::int64_t output_planes_, output_rows_, output_columns_;
   std::int64_t y_grids_, x_grids_;

@@ -11,7 +11,7 @@ namespace {
 
 // Elements of the panels of a block.
 std::int64_t BlockSize(const WinogradLayout& layout) {
-  return kWinogradElements * layout.panels_stride();
+  return layout.elements() * layout.panels_stride();
 }
 
 }  // namespace
@@ -21,7 +21,7 @@ WinogradPanels::Norms::Norms(const Filters& filters)
       sums_(static_cast<std::size_t>(9 * filters.count)),
       squares_(sums_.size()) {}
 
-bool WinogradPanels::Norms::Even() const {
+bool WinogradPanels::Norms::Even(const Evenness& evenness) const {
   for (std::int64_t i = 0; i < filters_.count; ++i) {
     const auto at = [&](std::int64_t tap) {
       return static_cast<std::size_t>(tap * filters_.count + i);
@@ -30,7 +30,7 @@ bool WinogradPanels::Norms::Even() const {
     for (std::int64_t t = 0; t < 9; ++t) total += sums_[at(t)];
     const float least = total / 9 / 8;  // no tap below an eighth of the average
     for (std::int64_t t = 0; t < 9; ++t) {
-      if (!convserve::Even(sums_[at(t)], squares_[at(t)]) || !(sums_[at(t)] >= least)) return false;
+      if (!evenness.Holds(sums_[at(t)], squares_[at(t)]) || !(sums_[at(t)] >= least)) return false;
     }
   }
   return true;
@@ -67,7 +67,7 @@ bool WinogradPanels::PackAll(const std::stop_token& stop, float* out) const {
       const Channels channels = ChannelsAt(c);
       Transform(filters, channels, out + Offset(filters, channels), norms);
     }
-    if (!norms.Even()) even = false;
+    if (!norms.Even(EvennessFor(layout_.width()))) even = false;
   });
   return even;
 }
@@ -82,15 +82,16 @@ void WinogradPanels::Transform(const Filters& filters, const Channels& channels,
                                Norms& norms) const {
   const std::int64_t row = filters.first - norms.filters_.first;
   const std::int64_t taps = 9 * layout_.planes();
-  kernels_.weights({.weights = weight_ + filters.first * g_.weight.filter + channels.first * taps,
-                    .filters = filters.count,
-                    .filter_stride = g_.weight.filter,
-                    .count = channels.count * layout_.planes(),
-                    .out = out,
-                    .element_stride = layout_.panels_stride(),
-                    .sums = norms.sums_.data() + row,
-                    .squares = norms.squares_.data() + row,
-                    .norm_stride = norms.filters_.count});
+  kernels_.of(layout_.width())
+      .weights({.weights = weight_ + filters.first * g_.weight.filter + channels.first * taps,
+                .filters = filters.count,
+                .filter_stride = g_.weight.filter,
+                .count = channels.count * layout_.planes(),
+                .out = out,
+                .element_stride = layout_.panels_stride(),
+                .sums = norms.sums_.data() + row,
+                .squares = norms.squares_.data() + row,
+                .norm_stride = norms.filters_.count});
 }
 
 }  // namespace convserve

@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <vector>
 
+#include "core/algorithms/even.h"
 #include "core/algorithms/winograd_layout.h"
 #include "core/geometry.h"
 #include "core/kernels/panel_kernel.h"
@@ -31,7 +32,7 @@ class WinogradPanels {
    public:
     explicit Norms(const Filters& filters);
     // Whether Winograd's error stays within bounds for all of them, of all channels.
-    bool Even() const;
+    bool Even(const Evenness& evenness) const;
 
    private:
     friend class WinogradPanels;

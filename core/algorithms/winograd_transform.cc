@@ -33,7 +33,12 @@ WinogradTransform::WinogradTransform(const Problem& problem, const Geometry& g,
     : g_(g),
       layout_(layout),
       patches_{g, problem.padding_mode(), GridPhases(problem, g), operands.input, operands.weight},
-      window_(patches_, {2 * layout.tiles().rows, 2 * layout.tiles().columns}) {}
+      window_(patches_, Covered(layout.tiles())),
+      kernels_(WinogradKernels().of(layout.width())) {}
+
+Window::Extent WinogradTransform::Covered(const WinogradTiles& tiles) const {
+  return {kWinogradHeight * tiles.rows, layout_.width() * tiles.columns};
+}
 
 void WinogradTransform::Input(const Tiles& tiles, const Channels& channels, float* windows,
                               float* out) const {
@@ -45,8 +50,9 @@ void WinogradTransform::Input(const Tiles& tiles, const Channels& channels, floa
                          : 1;
   std::vector<WindowCopy> copies;
   for (std::int64_t i = 0; i < block.grids; ++i) {
+    // Wide tiles make every output of all of their inputs, also of those past the last output.
     const auto [origin, extent] = layout_.OutputsAt(block, i);
-    copies.push_back(window_.Copies(origin, extent));
+    copies.push_back(window_.Copies(origin, layout_.width() == 2 ? extent : Covered(block.tiles)));
     for (std::int64_t c = 0; c < at_once; ++c) {
       copies.back().FillPadding(windows + c * window_size() + i * window_.channel_size());
     }

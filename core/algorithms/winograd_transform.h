@@ -38,16 +38,18 @@ class WinogradTransform {
 
   // Elements that Input copies parts of a channel to.
   std::int64_t window_size() const { return layout_.block_grids() * window_.channel_size(); }
-  // The transformed tiles of some channels, in strips of a product for each of the 16 elements,
+  // The transformed tiles of some channels, in strips of a product for each element,
   // layout.tiles_stride() apart.
   void Input(const Tiles& tiles, const Channels& channels, float* windows, float* out) const;
   // Makes the outputs of some filters in `out`, where their sums begin at `sums`:
-  // layout.sums_pitch() from one filter to the next, layout.sums_stride() from one of the 16
-  // elements to the next.
+  // layout.sums_pitch() from one filter to the next, layout.sums_stride() from one
+  // element to the next.
   void Output(const Tiles& tiles, const Filters& filters, const float* sums,
               const std::vector<float>& bias, float* windows, float* out) const;
 
  private:
+  // The outputs of so many tiles.
+  Window::Extent Covered(const WinogradTiles& tiles) const;
   void OutputSideBySide(const WinogradOutput& outputs, std::int64_t filters, const float* bias,
                         float* windows) const;
 
@@ -55,7 +57,7 @@ class WinogradTransform {
   const WinogradLayout& layout_;
   const Patches patches_;  // of the first grid
   const Window window_;    // of a grid
-  const WinogradTable& kernels_ = WinogradKernels();
+  const WinogradForm& kernels_;
 };
 
 }  // namespace convserve

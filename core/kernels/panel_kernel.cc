@@ -81,6 +81,7 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
   // Copied: a store could change what `p` holds, for all the compiler knows.
   const std::int64_t c_stride = p.c_stride;
   const std::int64_t before_stride = p.before_stride;
+  const std::int64_t part = p.running_sum;
   float* HWY_RESTRICT c = p.c + row * c_stride + column;
   V sums[kRows][kWidth];
   const bool past_caches = p.past_caches && FillsLines(c, c_stride, kWidth * sizeof(V));
@@ -97,7 +98,7 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
   for (std::int64_t left = p.depth;;) {
     earlier.Start(sums);
     // Unrolled, so that the end of a part is foreseen.
-    HWY_UNROLL(8) for (std::int64_t k = std::min(left, kRunningSum); k > 0; --k) {
+    HWY_UNROLL(8) for (std::int64_t k = std::min(left, part); k > 0; --k) {
       V patch[kWidth];
       if constexpr (kPacks) {
         const float* HWY_RESTRICT at = from + *offset++;
@@ -121,7 +122,7 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
       a += kRows;
       b += kVectors * kLanes;
     }
-    left -= kRunningSum;
+    left -= part;
     if (left <= 0) break;
     earlier.Keep(sums);
     fetching.Share();
@@ -136,7 +137,7 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
     }
   };
   // With short sums, questions for every row would take as long as their products.
-  if (p.depth <= kRunningSum && before == nullptr && bias == nullptr) {
+  if (p.depth <= part && before == nullptr && bias == nullptr) {
     HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) store(i);
     return;
   }
@@ -173,10 +174,11 @@ void MultiplyColumns(const PanelProduct& p, const PanelAt* panels) {
   HWY_UNROLL(4) for (int i = 0; i < kPanels; ++i) { a[i] = panels[i].a; }
   const float* HWY_RESTRICT b = p.b;
   const std::int64_t strip = Strip();
+  const std::int64_t part = p.running_sum;
   LongSum<kPanels, kColumns, float> earlier;
   for (std::int64_t left = p.depth;;) {
     earlier.Start(sums);
-    for (std::int64_t k = std::min(left, kRunningSum); k > 0; --k, b += strip) {
+    for (std::int64_t k = std::min(left, part); k > 0; --k, b += strip) {
       V column[kColumns];
       HWY_UNROLL(4) for (int j = 0; j < kColumns; ++j) column[j] = hn::Set(d, b[j]);
       HWY_UNROLL(4) for (int i = 0; i < kPanels; ++i) {
@@ -187,7 +189,7 @@ void MultiplyColumns(const PanelProduct& p, const PanelAt* panels) {
         }
       }
     }
-    left -= kRunningSum;
+    left -= part;
     if (left <= 0) break;
     earlier.Keep(sums);
   }
@@ -246,7 +248,7 @@ void MultiplyStrips(const PanelProduct& product) {
   const std::size_t width = product.columns > kLanes ? 1 : 0;
   const float* a = product.a;
   // A share with every panel, and with every part of a sum that another one follows.
-  const std::int64_t parts = CeilDivide(product.depth, kRunningSum);
+  const std::int64_t parts = CeilDivide(product.depth, product.running_sum);
   const std::int64_t strips = CeilDivide(product.columns, Strip());
   Fetching fetching(product.fetch,
                     PanelCount(product.rows, product.panels) * (1 + strips * (parts - 1)));

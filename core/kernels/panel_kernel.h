@@ -14,6 +14,8 @@
 #include <array>
 #include <cstdint>
 
+#include "core/kernels/running_sum.h"
+
 namespace convserve {
 
 // Columns of a strip at most.
@@ -49,6 +51,7 @@ struct PanelProduct {
   std::int64_t panel_depth = 0;
   std::int64_t first_depth = 0;  // of the panels, where this product begins
   std::int64_t depth = 0;
+  std::int64_t running_sum = kRunningSum;  // products, at most
   std::int64_t rows = 0;
   std::int64_t panels = 0;
   float* b = nullptr;             // aligned; strip after strip

@@ -1,17 +1,38 @@
-// The transforms of Winograd's F(2x2, 3x3) (A. Lavin, S. Gray, "Fast Algorithms for Convolutional
-// Neural Networks", 2016): with
+// The transforms of Winograd's F(2x2, 3x3) and F(2x4, 3x3) (A. Lavin, S. Gray, "Fast Algorithms for
+// Convolutional Neural Networks", 2016), which nest two of one axis. Two outputs are made by
 //
 //         | 1  0 -1  0 |        | 1    0    0  |         | 1  1  1  0 |
 //   B^T = | 0  1  1  0 |    G = | 1/2  1/2 1/2 |   A^T = | 0  1 -1 -1 |
 //         | 0 -1  1  0 |        | 1/2 -1/2 1/2 |
 //         | 0  1  0 -1 |        | 0    0    1  |
 //
-// the 2x2 outputs that a 3x3 kernel g makes of a 4x4 tile d of the input are
+// and four by the points 0, a, -a, b, -b and infinity, with p = a^2 b^2 and q = a^2 + b^2:
+//
+//         | p     0   -q    0   1  0 |        | 1/p              |
+//         | 0 -ab^2 -b^2    a   1  0 |        | c    ca   ca^2   |
+//   B^T = | 0  ab^2 -b^2   -a   1  0 |    G = | c   -ca   ca^2   |
+//         | 0 -ba^2 -a^2    b   1  0 |        | d    db   db^2   |
+//         | 0  ba^2 -a^2   -b   1  0 |        | d   -db   db^2   |
+//         | 0     p    0   -q   0  1 |        |             1    |
+//
+//         | 1  1    1    1    1    0 |
+//   A^T = | 0  a   -a    b   -b    0 |
+//         | 0  a^2  a^2  b^2  b^2  0 |
+//         | 0  a^3 -a^3  b^3 -b^3  1 |
+//
+// where 1/c = 2a^2 (a^2 - b^2) and 1/d = 2b^2 (b^2 - a^2). Rounding shows the less the closer a and
+// b are to 0.65 and 1.54, where the elements of all three matrices are small; those used here have
+// powers that are exact (B. Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd
+// Convolution for Deep Neural Networks", 2020, look for such points).
+//
+// The outputs that a 3x3 kernel g makes of a tile d of the input are
 //
 //   A^T [ (G g G^T) * (B^T d B) ] A        (* element by element)
 //
-// 16 products instead of 36. Additions are made in one fixed order: the bits are the same on every
-// instruction set.
+// with the matrices for two outputs along y and those for two or four along x: 16 products for 4
+// outputs, or 24 for 8, where 36 and 72 meet. Of two outputs each is made of inputs that it meets;
+// of four each is made of all six. Additions are made in one fixed order: the bits are the same on
+// every instruction set.
 #ifndef CONVSERVE_CORE_KERNELS_WINOGRAD_KERNEL_H_
 #define CONVSERVE_CORE_KERNELS_WINOGRAD_KERNEL_H_
 
@@ -19,14 +40,19 @@
 
 namespace convserve {
 
-// Elements of a transformed tile.
-inline constexpr std::int64_t kWinogradElements = 16;
+// Outputs of a tile along y.
+inline constexpr std::int64_t kWinogradHeight = 2;
+// Elements of a transformed tile that makes so many outputs along x: 2 or 4.
+constexpr std::int64_t WinogradElements(std::int64_t width) {
+  return (kWinogradHeight + 2) * (width + 2);
+}
+inline constexpr std::int64_t kMostWinogradElements = WinogradElements(4);
 // Tiles that are transformed at once, at most.
 inline constexpr std::int64_t kMaxWinogradTiles = 128;
 // Elements that a vector may read or write past the last one that it is asked for.
-inline constexpr std::int64_t kWinogradSlack = 32;
+inline constexpr std::int64_t kWinogradSlack = 64;
 
-// Tiles in rows and columns; tile (i, j) begins at row 2i and column 2j of the window, and has
+// Tiles in rows and columns; tile (i, j) begins at row 2i and column width*j of the window, and has
 // number i*columns + j.
 struct WinogradTiles {
   std::int64_t rows = 0;
@@ -56,7 +82,7 @@ struct WinogradWeights {
   std::int64_t filters = 0;
   std::int64_t filter_stride = 0;
   std::int64_t count = 0;
-  float* out = nullptr;  // kWinogradSlack more are written after the panels of each of the 16
+  float* out = nullptr;  // kWinogradSlack more may be written after the panels of each
   std::int64_t element_stride = 0;
   // For tap t of filter i, the sums of |g[t]| and of g[t]^2 over all k are added to those at
   // [t*norm_stride + i].
@@ -86,12 +112,22 @@ struct WinogradNorms {
   std::int64_t count = 0;
 };
 
-// Compiled once for each instruction set.
-struct WinogradTable {
+// Of tiles of one width.
+struct WinogradForm {
   void (*input)(const WinogradInput&) = nullptr;
   void (*weights)(const WinogradWeights&) = nullptr;
   void (*output)(const WinogradOutput&) = nullptr;
+};
+
+// Compiled once for each instruction set.
+struct WinogradTable {
+  WinogradForm narrow, wide;  // of two outputs along x, and of four
   void (*norms)(const WinogradNorms&) = nullptr;
+  // Whether no three neighbours x[j, ... j + 3) among any six x[i, ... i + 6) with 0 <= i < count
+  // have less than a quarter of their sum. A vector is read past the last of them.
+  bool (*level)(const float* x, std::int64_t count) = nullptr;
+
+  const WinogradForm& of(std::int64_t width) const { return width == 2 ? narrow : wide; }
 };
 
 // The transforms of the instruction set in use. Thread-safe.

@@ -27,6 +27,7 @@ struct LayerCase {
   bool transposed = false;
   std::int64_t groups = 1;
   std::string chosen = {};  // where it is not winograd, nor channels_last for such tensors
+  bool wide_tiles = false;  // of Winograd's, in which sums of integers are not exact
 
   std::string algorithm() const {
     if (!chosen.empty()) return chosen;
