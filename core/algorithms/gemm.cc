@@ -104,26 +104,26 @@ class Gemm {
         : part(run, g, axes, in_output) {}
 
     Part part;
-    std::int64_t first_task = 0;
     std::vector<Sum> bias;  // of quads, corrected
   };
 
   bool stopped() const { return run_.stop.stop_requested(); }
 
+  std::int64_t Tasks(const PhaseRun& phase) const {
+    const Tiling& tiling = phase.part.tiling();
+    return g_.batch * g_.groups * tiling.tiles() * tiling.row_blocks;
+  }
+
   // Computes all phases and takes them off the list.
   void RunPhases(std::deque<PhaseRun>& phases) {
     PackAllWeights(phases);
-    std::int64_t tasks = 0;
-    for (PhaseRun& phase : phases) {
-      const Tiling& tiling = phase.part.tiling();
-      phase.first_task = tasks;
-      tasks += g_.batch * g_.groups * tiling.tiles() * tiling.row_blocks;
-    }
-    ForEachTask(tasks, run_.stop, [&](std::int64_t task) {
-      const auto after = std::upper_bound(
-          phases.begin(), phases.end(), task,
-          [](std::int64_t t, const PhaseRun& phase) { return t < phase.first_task; });
-      RunTask(*std::prev(after), task - std::prev(after)->first_task);
+    // One of each phase in turn: phases share the cache lines of outputs.
+    std::int64_t most = 0;
+    for (const PhaseRun& phase : phases) most = std::max(most, Tasks(phase));
+    const auto count = static_cast<std::int64_t>(phases.size());
+    ForEachTask(most * count, run_.stop, [&](std::int64_t task) {
+      const PhaseRun& phase = phases[static_cast<std::size_t>(task % count)];
+      if (task / count < Tasks(phase)) RunTask(phase, task / count);
     });
     if constexpr (!kQuads) {
       for (const PhaseRun& phase : phases) {

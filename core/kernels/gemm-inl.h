@@ -84,6 +84,31 @@ HWY_INLINE void AddRows(const GemmTile<T>& tile, std::int64_t row, const KeptSum
   }
 }
 
+#if HWY_TARGET != HWY_SCALAR
+// To every second element. Those between may be written by other threads meanwhile.
+template <typename T>
+HWY_INLINE void AddToSecond(const GemmTile<T>& tile, std::int64_t row, const KeptSums<T>& kept,
+                            std::int64_t from, std::int64_t count, T* HWY_RESTRICT c) {
+  const hn::ScalableTag<T> d;
+  const hn::RebindToSigned<decltype(d)> di;
+  using V = hn::Vec<decltype(d)>;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto pairs = hn::IndicesFromVec(d, hn::ShiftRight<1>(hn::Iota(di, 0)));
+  const auto odd = hn::RebindMask(d, hn::TestBit(hn::Iota(di, 0), hn::Set(di, 1)));
+  for (std::int64_t i = 0; i < kept.rows; ++i, c += tile.c_stride) {
+    const T* HWY_RESTRICT sums = kept.sums + i * kept.pitch + from;
+    const V bias = hn::Set(d, tile.bias != nullptr ? tile.bias[row + i] : T{0});
+    for (std::int64_t j = 0; j < count; j += lanes / 2) {
+      const auto mask = hn::AndNot(odd, hn::FirstN(d, static_cast<std::size_t>(2 * (count - j))));
+      V sum = hn::TableLookupLanes(hn::LoadU(d, sums + j), pairs);
+      if (tile.accumulate) sum = hn::Add(hn::MaskedLoad(mask, d, c + 2 * j), sum);
+      if (tile.bias != nullptr) sum = hn::Add(sum, bias);
+      hn::BlendedStore(sum, mask, d, c + 2 * j);
+    }
+  }
+}
+#endif
+
 // To elements that lie apart.
 template <typename T>
 HWY_INLINE void AddApart(const GemmTile<T>& tile, std::int64_t row, const KeptSums<T>& kept,
@@ -147,6 +172,10 @@ HWY_NOINLINE void AddSegments(const GemmTile<T>& tile, const Place& place,
     if constexpr (sizeof(T) == 4) {
       if (tile.c_stride == 1) {
         AddColumns(tile, place.row, kept, from, count, c);
+        continue;
+      }
+      if (tile.c_step == 2) {
+        AddToSecond(tile, place.row, kept, from, count, c);
         continue;
       }
     }
