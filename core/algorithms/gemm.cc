@@ -157,8 +157,9 @@ class Gemm {
       WeightPart weights{item / blocks, 0, g_.filters, 0, g_.channels};
       (by_filters ? weights.first_filter : weights.first_channel) = first;
       (by_filters ? weights.filters : weights.channels) = count;
+      typename Part::SharedWeights shared;
       for (PhaseRun& phase : phases) {
-        if (!stopped()) phase.part.Pack(weights);
+        if (!stopped()) phase.part.Pack(weights, shared);
       }
     });
     if constexpr (kQuads) {

@@ -119,7 +119,8 @@ class GemmPhase {
     return weights_in_place_ ? 0 : g_.groups * g_.filters * depth();
   }
   void SetPacked(T* packed) { packed_ = packed; }
-  void Pack(const WeightPart& part) {
+  struct SharedWeights {};  // nothing
+  void Pack(const WeightPart& part, const SharedWeights&) {
     if (weights_in_place_) return;
     T* out = packed_ + part.group * g_.filters * depth();
     if (!PackWeights(patches_, tap_weights_, kDepthBlock, part, out)) finite_ = false;

@@ -108,16 +108,6 @@ GemmKernel<typename Narrow::Element> NarrowPhase<Narrow>::Kernel(const Problem& 
   }
 }
 
-template <class Narrow>
-void NarrowPhase<Narrow>::Make(const Number* from, std::int64_t pitch, std::int64_t count,
-                               std::uint8_t flip, Element* to, std::int64_t times) {
-  if constexpr (kBytes) {
-    ByteKernels().quads({from, pitch, count, flip, to, times});
-  } else {
-    PairKernels().pairs({from, pitch, count, to, times});
-  }
-}
-
 // The weights of a filter, which lie in the tensor in the order of the patch matrix, as elements.
 template <class Narrow>
 void NarrowPhase<Narrow>::PackFilter(const Number* weights, Element* row) const {
@@ -128,19 +118,14 @@ void NarrowPhase<Narrow>::PackFilter(const Number* weights, Element* row) const 
     std::memcpy(row, weights, static_cast<std::size_t>(depth) * sizeof(Number));
     return;
   }
-  const std::int64_t whole = g_.channels / kCount;
-  Make(weights, taps, taps, 0, row, whole);
-  if (whole == elements_.channels) return;
-  std::vector<Number> last(static_cast<std::size_t>(kCount * taps));
-  std::copy(weights + whole * kCount * taps, weights + depth, last.begin());
-  Make(last.data(), taps, taps, 0, row + whole * taps);
+  SharedWeights::MakeRows(weights, taps, taps, g_.channels, row);
 }
 
 // The same of a filter that was gathered.
 template <class Narrow>
 void NarrowPhase<Narrow>::PackGathered(const Number* weights, Element* row) const {
   if (ChannelsApart()) {
-    Make(weights, depth_, depth_, 0, row);
+    Narrow::Make(weights, depth_, depth_, 0, row);
   } else {
     std::memcpy(row, weights, static_cast<std::size_t>(depth_) * sizeof(Element));
   }
@@ -209,27 +194,36 @@ void NarrowPhase<Narrow>::LookAtFilter(std::int64_t filter, const Element* row) 
 }
 
 template <class Narrow>
-void NarrowPhase<Narrow>::Pack(const WeightPart& part) {
+void NarrowPhase<Narrow>::Pack(const WeightPart& part, SharedWeights& shared) {
   if (depth_ == 0) return;
-  const Number* weights = numbers_.weight.template As<Number>() + g_.weight.offset +
-                          part.group * g_.weight.group + part.first_filter * g_.weight.filter;
+  const auto* const tensor = numbers_.weight.template As<Number>();
+  const Number* weights = tensor + g_.weight.offset + part.group * g_.weight.group +
+                          part.first_filter * g_.weight.filter;
   const bool in_order = FiltersInOrder(numbers_, tap_weights_);
+  const bool of_kernels = !in_order && window_ && SharedWeights::Suit(g_);
+  const std::int64_t pitch = of_kernels ? OddLines(depth_) : 0;
   std::vector<Number> gathered;
-  if (!in_order) gathered = GatherFilters(part, weights);
-  std::vector<Element> row(static_cast<std::size_t>(depth_));
+  std::vector<Element> rows(static_cast<std::size_t>(depth_ + (part.filters - 1) * pitch));
+  if (of_kernels) {
+    shared.Make(g_, tensor, part);
+    shared.Take(tap_weights_, pitch, rows.data());
+  } else if (!in_order) {
+    gathered = GatherFilters(part, weights);
+  }
   for (std::int64_t i = 0; i < part.filters; ++i) {
     const std::int64_t filter = part.first_filter + i;
+    Element* const row = rows.data() + i * pitch;
     if (in_order) {
-      PackFilter(weights + i * g_.weight.filter, row.data());
-    } else {
-      PackGathered(gathered.data() + i * gathered_pitch(), row.data());
+      PackFilter(weights + i * g_.weight.filter, row);
+    } else if (!of_kernels) {
+      PackGathered(gathered.data() + i * gathered_pitch(), row);
     }
     for (std::int64_t k = 0; k < depth_; k += kDepthBlock) {
       const std::int64_t block_depth = std::min(kDepthBlock, depth_ - k);
-      std::copy_n(row.begin() + k, block_depth,
+      std::copy_n(row + k, block_depth,
                   packed_ + g_.filters * (part.group * depth_ + k) + filter * block_depth);
     }
-    LookAtFilter(part.group * g_.filters + filter, row.data());
+    LookAtFilter(part.group * g_.filters + filter, row);
   }
 }
 
@@ -272,7 +266,7 @@ void NarrowPhase<Narrow>::CopyColumns(const GemmBlock& block, const Columns& col
     scratch.moderate = scratch.moderate && AreModerate(rows, depth * count);
   }
   for (std::int64_t k = 0; k < block.depth; ++k) {
-    Make(rows + k * kCount * count, count, count, flip(), out + k * pitch);
+    Narrow::Make(rows + k * kCount * count, count, count, flip(), out + k * pitch);
   }
 }
 
@@ -345,14 +339,15 @@ void NarrowPhase<Narrow>::MakeElements(const WindowCopy& copies, const GemmTask&
       }
     }
     if (in_place) {
-      Make(from + stretch->from, g_.input.channel, stretch->count, flip(), out + stretch->to);
+      Narrow::Make(from + stretch->from, g_.input.channel, stretch->count, flip(),
+                   out + stretch->to);
       continue;
     }
     if constexpr (!kBytes) {
       // No weight of zero makes up for what is not finite.
       if (channels < kCount) std::fill_n(planes + channels * size, count, Number{});
     }
-    Make(planes, size, count, flip(), out);
+    Narrow::Make(planes, size, count, flip(), out);
   }
 }
 

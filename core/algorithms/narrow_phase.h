@@ -12,42 +12,22 @@
 #include <atomic>
 #include <cstdint>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "core/algorithms/algorithm.h"
 #include "core/algorithms/gemm_phase.h"
+#include "core/algorithms/narrow_kernels.h"
+#include "core/algorithms/narrow_numbers.h"
 #include "core/algorithms/patches.h"
 #include "core/algorithms/tiling.h"
 #include "core/algorithms/window.h"
-#include "core/data_type.h"
 #include "core/divide.h"
 #include "core/geometry.h"
 #include "core/kernels/gemm_kernel.h"
 #include "core/problem.h"
 
 namespace convserve {
-
-// The largest magnitude of a product of two bytes, of which one was made signed or unsigned, with
-// its part of a filter's correction.
-inline constexpr std::int64_t kMostOfQuadProduct = std::int64_t{255} * 128 * 2;
-
-// Four 8-bit integers, of either kind.
-struct ByteQuad {
-  using Number = std::uint8_t;
-  using Element = std::int32_t;
-  static constexpr std::int64_t kCount = 4;
-  static constexpr DataType kType = DataType::kUInt8;
-  static constexpr std::int64_t kProductsPerCopy = 40;  // as in TileLimits
-};
-
-// Two bfloat16.
-struct BFloat16Pair {
-  using Number = BFloat16;
-  using Element = float;
-  static constexpr std::int64_t kCount = 2;
-  static constexpr DataType kType = DataType::kBFloat16;
-  static constexpr std::int64_t kProductsPerCopy = 32;
-};
 
 // Whether numbers are bfloat16 and worth being multiplied in pairs.
 bool ArePairs(const Problem& problem);
@@ -61,6 +41,8 @@ class NarrowPhase {
  public:
   using Number = typename Narrow::Number;
   using Element = typename Narrow::Element;
+  // What the phases that pack the same part of the weights share.
+  using SharedWeights = NarrowKernels<Narrow>;
 
   NarrowPhase(const Run& run, const Geometry& g, const std::array<Phase, 3>& axes,
               bool sums_in_output);
@@ -86,14 +68,14 @@ class NarrowPhase {
   }
   void SetPacked(Element* packed) { packed_ = packed; }
   // A part that has all channels.
-  void Pack(const WeightPart& part);
+  void Pack(const WeightPart& part, SharedWeights& shared);
 
   void Copy(const GemmBlock& block, GemmScratch<Element>& scratch) const;
   void SetWeights(const GemmBlock& block, std::int64_t row, GemmTile<Element>& tile,
                   const GemmScratch<Element>& scratch) const;
 
  private:
-  static constexpr bool kBytes = Narrow::kCount == 4;
+  static constexpr bool kBytes = std::is_same_v<Narrow, ByteQuad>;
   static constexpr std::int64_t kCount = Narrow::kCount;
 
   // The numbers of an element as a tensor holds them, wherever they are.
@@ -109,10 +91,6 @@ class NarrowPhase {
 
   // What makes one operand of bytes signed and the other unsigned.
   std::uint8_t flip() const { return kBytes && signed_input_ == signed_weight_ ? 0x80 : 0; }
-  // Columns of elements: to[i] is made of from[n*pitch + i], with such bits flipped, for n < kCount
-  // and i < count; and so on from the next rows, `times` times.
-  static void Make(const Number* from, std::int64_t pitch, std::int64_t count, std::uint8_t flip,
-                   Element* to, std::int64_t times = 1);
   void CopyPatches(const GemmBlock& block, GemmScratch<Element>& scratch) const;
   // Columns of the patch matrix.
   struct Columns {
