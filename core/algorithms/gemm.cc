@@ -49,8 +49,10 @@ namespace {
 constexpr std::int64_t kProductsAtOnce = std::int64_t{1} << 25;
 // Phases whose weights are packed together.
 constexpr std::size_t kPhasesAtOnce = 64;
-// Filters or channels whose weights one task packs.
+// Filters or channels whose weights one task packs; fewer where these are so many that putting them
+// in order takes more memory than caches have.
 constexpr std::int64_t kPackedAtOnce = 16;
+constexpr std::int64_t kWeightsAtOnce = std::int64_t{1} << 20;
 
 // Part is GemmPhase<T> or NarrowPhase, Sum the type of totals.
 template <class Part, typename Sum>
@@ -150,10 +152,13 @@ class Gemm {
     // Parts of the tensor's outer dimension; narrow numbers are packed with those of all channels.
     const bool by_filters = kNarrow || g_.weight.filter > g_.weight.channel;
     const std::int64_t size = by_filters ? g_.filters : g_.channels;
-    const std::int64_t blocks = CeilDivide(size, kPackedAtOnce);
+    const std::int64_t weights_of_one = by_filters ? g_.depth() : g_.filters * g_.taps();
+    const std::int64_t at_once = std::clamp<std::int64_t>(
+        kWeightsAtOnce / std::max<std::int64_t>(weights_of_one, 1), 1, kPackedAtOnce);
+    const std::int64_t blocks = CeilDivide(size, at_once);
     ForEachTask(packed > 0 ? g_.groups * blocks : 0, run_.stop, [&](std::int64_t item) {
-      const std::int64_t first = item % blocks * kPackedAtOnce;
-      const std::int64_t count = std::min(kPackedAtOnce, size - first);
+      const std::int64_t first = item % blocks * at_once;
+      const std::int64_t count = std::min(at_once, size - first);
       WeightPart weights{item / blocks, 0, g_.filters, 0, g_.channels};
       (by_filters ? weights.first_filter : weights.first_channel) = first;
       (by_filters ? weights.filters : weights.channels) = count;
