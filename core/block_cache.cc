@@ -57,12 +57,11 @@ void BlockCache::Give(Block block) {
 }
 
 void BlockCache::SetLimit(std::size_t bytes) {
-  Blocks given_up;
-  {
-    const std::lock_guard lock(mutex_);
-    limit_ = bytes;
-    given_up = GiveUp(kept_ - std::min(kept_, limit_));
-  }
+  std::unique_lock lock(mutex_);
+  limit_ = bytes;
+  if (kept_ <= limit_) return;
+  const Blocks given_up = GiveUp(kept_ - limit_);
+  lock.unlock();
   Free(given_up);
 }
 
