@@ -84,8 +84,12 @@ HWY_INLINE void AddRows(const GemmTile<T>& tile, std::int64_t row, const KeptSum
   }
 }
 
+// Whether BlendedStore leaves alone what it does not write, which other threads may be writing.
+constexpr bool kStoresParts =
+    HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL;
+
 #if HWY_TARGET != HWY_SCALAR
-// To every second element. Those between may be written by other threads meanwhile.
+// To every second element, for targets that store parts.
 template <typename T>
 HWY_INLINE void AddToSecond(const GemmTile<T>& tile, std::int64_t row, const KeptSums<T>& kept,
                             std::int64_t from, std::int64_t count, T* HWY_RESTRICT c) {
@@ -174,7 +178,7 @@ HWY_NOINLINE void AddSegments(const GemmTile<T>& tile, const Place& place,
         AddColumns(tile, place.row, kept, from, count, c);
         continue;
       }
-      if (tile.c_step == 2) {
+      if (kStoresParts && tile.c_step == 2) {
         AddToSecond(tile, place.row, kept, from, count, c);
         continue;
       }

@@ -3,7 +3,6 @@
 #define CONVSERVE_TESTS_CORE_ERROR_BOUND_H_
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -36,14 +35,16 @@ inline double LargestError(const ProblemSpec& spec, const RandomOperands& operan
     if (operands.bias) wide_operands.bias = widen(*operands.bias, absolute);
     return *RunAlgorithm(wide_problem, wide_operands.view(), "gemm");
   };
-  const std::array<Tensor, 2> exact = {sums(false), sums(true)};
+  const Tensor exact = sums(false);
+  const Tensor magnitudes = sums(true);
   const Tensor actual = *RunAlgorithm(*MakeProblem(spec), operands.view(), algorithm);
   double largest = 0;
   for (std::int64_t i = 0; i < actual.size(); ++i) {
-    const double error = std::fabs(actual.As<float>()[i] - exact[0].As<double>()[i]);
-    const double unit = 0x1p-24 * exact[1].As<double>()[i];
-    if (unit == 0 && error == 0) continue;
-    largest = std::max(largest, unit == 0 ? std::numeric_limits<double>::infinity() : error / unit);
+    const double error = std::fabs(actual.As<float>()[i] - exact.As<double>()[i]);
+    const double unit = std::ldexp(magnitudes.As<double>()[i], -24);
+    if (error == 0) continue;
+    if (unit == 0) return std::numeric_limits<double>::infinity();
+    largest = std::max(largest, error / unit);
   }
   return largest;
 }
