@@ -87,11 +87,11 @@ class Winograd {
 
   // Computes those of `images` that it may, and returns the others.
   std::vector<std::int64_t> Compute(std::vector<std::int64_t> images) {
-    even_ = HaveEvenWeights();
-    if (!even_) return images;
     const std::vector<std::int64_t> even = EvenImages(run_, images, EvennessFor(layout_.width()));
-    ComputeImages(even);
-    if (!even_) return images;
+    if (even.empty()) return images;
+    even_ = HaveEvenWeights();
+    if (even_) ComputeImages(even);
+    if (!even_) return images;  // as may have been found on the way
     std::vector<std::int64_t> others;
     std::set_difference(images.begin(), images.end(), even.begin(), even.end(),
                         std::back_inserter(others));
