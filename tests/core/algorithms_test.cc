@@ -11,12 +11,14 @@
 #include "core/planner.h"
 #include "gtest/gtest.h"
 #include "tbb/task_arena.h"
+#include "tests/core/error_bound.h"
 #include "tests/support/random_spec.h"
 
 namespace convserve {
 namespace {
 
 using testing::Difference;
+using testing::ExactSums;
 using testing::IntegerOperands;
 using testing::Random;
 using testing::RandomOperands;
@@ -147,34 +149,12 @@ TEST(Algorithms, StayWithinTheErrorBound) {
     if (!problem.ok() || problem->multiply_adds() > 1'000'000) continue;
     ++valid;
     const RandomOperands operands = RealOperands(random, spec);
-    const auto widen = [](const Tensor& from, bool absolute) {
-      Tensor to(DataType::kFloat64, from.shape());
-      for (std::int64_t i = 0; i < from.size(); ++i) {
-        const double value = from.As<float>()[i];
-        to.As<double>()[i] = absolute ? std::fabs(value) : value;
-      }
-      return to;
-    };
-    ProblemSpec wide = spec;
-    wide.input.data_type = wide.weight.data_type = DataType::kFloat64;
-    if (wide.bias) wide.bias->data_type = DataType::kFloat64;
-    Tensor exact, magnitude;
-    for (const bool absolute : {false, true}) {
-      RandomOperands wide_operands{
-          widen(operands.input, absolute), widen(operands.weight, absolute), {}};
-      if (operands.bias) wide_operands.bias = widen(*operands.bias, absolute);
-      (absolute ? magnitude : exact) =
-          *RunAlgorithm(*MakeProblem(wide), wide_operands.view(), "reference");
-    }
+    const ExactSums sums(spec, operands, "reference");
     for (const std::string_view algorithm : AlgorithmNames()) {
       if (algorithm == "reference") continue;
       const auto actual = RunAlgorithm(*problem, operands.view(), algorithm);
       if (!actual.ok()) continue;
-      for (std::int64_t i = 0; i < actual->size(); ++i) {
-        const double bound = 4 * 0x1p-24 * magnitude.As<double>()[i];
-        ASSERT_LE(std::fabs(actual->As<float>()[i] - exact.As<double>()[i]), bound)
-            << algorithm << ": " << problem->ToString();
-      }
+      ASSERT_LE(sums.LargestError(*actual), 4) << algorithm << ": " << problem->ToString();
     }
   }
 }

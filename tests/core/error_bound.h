@@ -13,40 +13,51 @@
 
 namespace convserve::testing {
 
-// The largest |y - exact| / (eps * sum |x||w|) of what an algorithm makes of float32 operands, with
-// eps = 2^-24 and sums in float64; infinity where something else than 0 was made of zeros.
-inline double LargestError(const ProblemSpec& spec, const RandomOperands& operands,
-                           std::string_view algorithm) {
-  const auto widen = [](const Tensor& from, bool absolute) {
+// Of float32 operands, computed in float64 by an algorithm: sum x w and sum |x||w|, with the bias.
+class ExactSums {
+ public:
+  ExactSums(ProblemSpec spec, const RandomOperands& operands, std::string_view algorithm) {
+    spec.input.data_type = spec.weight.data_type = DataType::kFloat64;
+    if (spec.bias) spec.bias->data_type = DataType::kFloat64;
+    for (const bool absolute : {false, true}) {
+      RandomOperands wide{Widen(operands.input, absolute), Widen(operands.weight, absolute), {}};
+      if (operands.bias) wide.bias = Widen(*operands.bias, absolute);
+      (absolute ? magnitudes_ : exact_) = *RunAlgorithm(*MakeProblem(spec), wide.view(), algorithm);
+    }
+  }
+
+  // The largest |y - exact| / (eps * sum |x||w|) with eps = 2^-24; infinity where something else
+  // than 0 was made of zeros, or no number of numbers.
+  double LargestError(const Tensor& actual) const {
+    double largest = 0;
+    for (std::int64_t i = 0; i < actual.size(); ++i) {
+      const double error = std::fabs(actual.As<float>()[i] - exact_.As<double>()[i]);
+      const double unit = std::ldexp(magnitudes_.As<double>()[i], -24);
+      if (error == 0) continue;
+      if (unit == 0 || std::isnan(error)) return std::numeric_limits<double>::infinity();
+      largest = std::max(largest, error / unit);
+    }
+    return largest;
+  }
+
+ private:
+  static Tensor Widen(const Tensor& from, bool absolute) {
     Tensor to(DataType::kFloat64, from.shape());
     for (std::int64_t i = 0; i < from.size(); ++i) {
       const double value = from.As<float>()[i];
       to.As<double>()[i] = absolute ? std::fabs(value) : value;
     }
     return to;
-  };
-  ProblemSpec wide = spec;
-  wide.input.data_type = wide.weight.data_type = DataType::kFloat64;
-  if (wide.bias) wide.bias->data_type = DataType::kFloat64;
-  const Problem wide_problem = *MakeProblem(wide);
-  const auto sums = [&](bool absolute) {
-    RandomOperands wide_operands{
-        widen(operands.input, absolute), widen(operands.weight, absolute), {}};
-    if (operands.bias) wide_operands.bias = widen(*operands.bias, absolute);
-    return *RunAlgorithm(wide_problem, wide_operands.view(), "gemm");
-  };
-  const Tensor exact = sums(false);
-  const Tensor magnitudes = sums(true);
-  const Tensor actual = *RunAlgorithm(*MakeProblem(spec), operands.view(), algorithm);
-  double largest = 0;
-  for (std::int64_t i = 0; i < actual.size(); ++i) {
-    const double error = std::fabs(actual.As<float>()[i] - exact.As<double>()[i]);
-    const double unit = std::ldexp(magnitudes.As<double>()[i], -24);
-    if (error == 0) continue;
-    if (unit == 0) return std::numeric_limits<double>::infinity();
-    largest = std::max(largest, error / unit);
   }
-  return largest;
+
+  Tensor exact_, magnitudes_;
+};
+
+// That of an algorithm.
+inline double LargestError(const ProblemSpec& spec, const RandomOperands& operands,
+                           std::string_view algorithm) {
+  return ExactSums(spec, operands, "gemm")
+      .LargestError(*RunAlgorithm(*MakeProblem(spec), operands.view(), algorithm));
 }
 
 }  // namespace convserve::testing
