@@ -44,15 +44,14 @@ void AddNorms(const Geometry& g, const float* x, std::int64_t count, float* sums
 
 // Positions whose norms are added up at once, and those past them that rows are told from.
 constexpr std::int64_t kPositions = 2048;
-constexpr std::int64_t kPast = 5;
+constexpr std::int64_t kSix = 6;
+constexpr std::int64_t kPast = kSix - 1;
 
 // Whether rows are level, as far as six neighbours begin at positions [first, first + count) or in
 // the padding before. `sums` has those of `count` positions and kPast more, as far as there are.
 bool LevelRows(const Axis& row, std::int64_t first, std::int64_t count, const float* sums) {
-  constexpr std::int64_t kSix = 6;
-  constexpr std::int64_t kMostPadding = 1;
   constexpr std::int64_t kSlack = 24;  // what vectors read past the last of six
-  std::array<float, kMostPadding + kPositions + kPast + kSlack> padded;
+  std::array<float, kMostLevelPadding + kPositions + kPast + kSlack> padded;
   for (std::int64_t i = 0; i < count;) {
     const std::int64_t x = (first + i) % row.input;
     const std::int64_t inside = std::min(row.input - x, count - i);

@@ -28,6 +28,9 @@ struct Evenness {
   }
 };
 
+// Rows with more padding than this are not level.
+inline constexpr std::int64_t kMostLevelPadding = 1;
+
 // For tiles that make so many outputs along x: 2, or 4, whose errors are 1.7 times as large.
 constexpr Evenness EvennessFor(std::int64_t width) {
   return width == 2 ? Evenness{4, false} : Evenness{12, true};

@@ -269,13 +269,11 @@ class Winograd {
 };
 
 // Whether wide tiles keep the error in images that are even enough (core/algorithms/even.h).
-// Padding wider than 1 is as uneven as rows may be.
 bool MayBeWide(const Problem& problem, const Geometry& g) {
   constexpr std::int64_t kLeastChannels = 64;
-  constexpr std::int64_t kMostPadding = 1;
   const Axis& row = g.axes[2];
   return problem.padding_mode() == PaddingMode::kZeros && row.dilation == 1 && row.output >= 4 &&
-         std::max(row.padding_begin, row.padding_end) <= kMostPadding &&
+         std::max(row.padding_begin, row.padding_end) <= kMostLevelPadding &&
          g.channels >= kLeastChannels;
 }
 
