@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "core/algorithms/border.h"
 #include "core/algorithms/panel_parts.h"
@@ -74,10 +75,10 @@ PanelLayout::PanelLayout(const Problem& problem, const Geometry& g, const Patche
     }
   }
   // Tap by tap, as many as a running sum takes.
-  const bool apart = std::any_of(phases_.begin(), phases_.end(),
-                                 [](const PanelPhase& phase) { return !phase.ends_sum; });
-  channels_ =
-      std::clamp<std::int64_t>(apart ? kRunningSum : kDepthBlock / most_taps, 1, g_.channels);
+  const std::int64_t channels = phases_.front().shares_taps()
+                                    ? std::min(kRunningSum, kPanelPatches / kMaxStrip / most_taps)
+                                    : kDepthBlock / most_taps;
+  channels_ = std::clamp<std::int64_t>(channels, 1, g_.channels);
   if (channels_ * taps_ > kPanelWeights / kFewRows) {
     refusal_ = "too many taps";
     return;
@@ -101,11 +102,11 @@ void PanelLayout::AddPhases(const Problem& problem, const Patches& operands) {
     PanelPhase phase{{g_, operands.mode, axes, operands.input, operands.weight}};
     phase.taps = phase.patches.taps();
     phase.first_tap = part.first_tap;
-    phase.begins_sum = part.begins_sum;
-    phase.ends_sum = part.ends_sum;
+    phase.taps_at = part.shared_taps;  // by number as yet
     for (std::size_t axis = 0; axis < whole_axes; ++axis) covers_rows_ &= axes[axis].taps > 0;
     if (phase.taps == 0) continue;
     taps_ = std::max(taps_, phase.first_tap + phase.taps);
+    for (const std::int64_t tap : part.shared_taps) taps_ = std::max(taps_, tap + 1);
     if (!phases_.empty()) {
       const auto& before = phases_.back().patches.phases;
       phase.shares_patches = SamePatches(axes, before);
@@ -179,14 +180,10 @@ std::int64_t PanelLayout::WindowSize() const {
 
 // Side by side, in whole vectors, and with a strip to spare for each sum.
 void PanelLayout::PlaceTotals() {
-  std::int64_t first_total = 0;
   std::int64_t total = 0;
   for (PanelPhase& phase : phases_) {
-    if (phase.begins_sum) {
-      first_total = total;
-      total += RoundUp(box_.Cut(phase.patches.phases).columns(), kVector) + kMaxStrip;
-    }
-    phase.first_total = first_total;
+    phase.first_total = total;
+    total += RoundUp(box_.Cut(phase.patches.phases).columns(), kVector) + kMaxStrip;
   }
   pitch_ = OddLines(total);
 }
@@ -257,27 +254,44 @@ double PanelLayout::Cost(std::int64_t threads) const {
 
 void PanelLayout::SetOffsets() {
   for (PanelPhase& phase : phases_) {
-    const auto& own = phase.patches.phases;
-    const auto& all = all_->phases;
-    // The tap of the window that is the phase's own.
-    const auto tap = [&](std::size_t axis, std::int64_t t) {
-      return (own[axis].Input(0, t) - all[axis].first_input) / all[axis].tap_step;
-    };
-    for (std::int64_t c = 0; c < channels_; ++c) {
-      if (!window_) {
-        phase.offsets.push_back(static_cast<std::int32_t>(c * g_.input.channel));
-        continue;
-      }
-      for (std::int64_t z = 0; z < own[0].taps; ++z) {
-        for (std::int64_t y = 0; y < own[1].taps; ++y) {
-          for (std::int64_t x = 0; x < own[2].taps; ++x) {
-            phase.offsets.push_back(static_cast<std::int32_t>(window_->Offset(
-                c, (tap(0, z) * all[1].taps + tap(1, y)) * all[2].taps + tap(2, x))));
-          }
-        }
+    for (std::int64_t& tap : phase.taps_at) tap *= channels_;
+    phase.offsets = OffsetsFor(phase, channels_);
+    if (phase.shares_taps())
+      phase.last_offsets = OffsetsFor(phase, (g_.channels - 1) % channels_ + 1);
+  }
+}
+
+// Channel by channel, or tap by tap where these are shared.
+std::vector<std::int32_t> PanelLayout::OffsetsFor(const PanelPhase& phase,
+                                                  std::int64_t channels) const {
+  std::vector<std::int32_t> offsets;
+  if (!window_) {
+    for (std::int64_t c = 0; c < channels; ++c) {
+      offsets.push_back(static_cast<std::int32_t>(c * g_.input.channel));
+    }
+    return offsets;
+  }
+  const auto& own = phase.patches.phases;
+  const auto& all = all_->phases;
+  // The tap of the window that is the phase's own.
+  const auto tap = [&](std::size_t axis, std::int64_t t) {
+    return (own[axis].Input(0, t) - all[axis].first_input) / all[axis].tap_step;
+  };
+  std::vector<std::int64_t> taps;
+  for (std::int64_t z = 0; z < own[0].taps; ++z) {
+    for (std::int64_t y = 0; y < own[1].taps; ++y) {
+      for (std::int64_t x = 0; x < own[2].taps; ++x) {
+        taps.push_back((tap(0, z) * all[1].taps + tap(1, y)) * all[2].taps + tap(2, x));
       }
     }
   }
+  for (std::int64_t k = 0; k < channels * phase.taps; ++k) {
+    const auto [c, t] = phase.shares_taps() ? std::pair(k % channels, k / channels)
+                                            : std::pair(k / phase.taps, k % phase.taps);
+    offsets.push_back(
+        static_cast<std::int32_t>(window_->Offset(c, taps[static_cast<std::size_t>(t)])));
+  }
+  return offsets;
 }
 
 std::int64_t PanelLayout::all_panels() const { return CeilDivide(g_.filters, PanelKernels().rows); }

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,9 @@ namespace convserve {
 inline constexpr std::int64_t kPanelWeights = std::int64_t{264} * 1024;
 inline constexpr std::int64_t kPanelWindows = std::int64_t{192} * 1024;
 inline constexpr std::int64_t kPanelSums = std::int64_t{440} * 1024;
+// Elements of the patches that are multiplied at once: those stay in the L2 cache, which gives a
+// vector as fast as a panel takes it.
+inline constexpr std::int64_t kPanelPatches = std::int64_t{27} * 1024;
 
 // Outputs of a phase: columns are numbered image by image, x fastest.
 struct Box {
@@ -86,14 +90,16 @@ struct Box {
 struct PanelPhase {
   Patches patches;
   std::int64_t taps = 0;
-  std::int64_t first_tap = 0;  // this and the two that follow as in PanelPart
-  bool begins_sum = true;
-  bool ends_sum = true;
+  std::int64_t first_tap = 0;  // as in PanelPart
+  // Where each of its taps begins in the panels; empty unless parts share their taps.
+  std::vector<std::int64_t> taps_at = {};
+  bool shares_taps() const { return !taps_at.empty(); }
   std::int64_t first_total = 0;  // where its totals begin in each row of them
   bool shares_patches = false;   // with the phase before it
   bool shares_row = false;       // lies in the same rows of the output as the phase before it
-  std::vector<std::int32_t> offsets =
-      {};  // of the rows of a block of depth, in the window or the input
+  // Of the rows of a block of depth, in the window or the input: of a whole block, and of the last.
+  std::vector<std::int32_t> offsets = {};
+  std::vector<std::int32_t> last_offsets = {};
 };
 
 class PanelLayout {
@@ -128,6 +134,12 @@ class PanelLayout {
   // The window that all phases read; nothing where columns are elements of the input.
   const std::optional<Window>& window() const { return window_; }
   std::int64_t pitch() const { return pitch_; }  // from one row of totals to the next
+  // Of the rows of a block of so many channels.
+  std::span<const std::int32_t> Offsets(const PanelPhase& phase, std::int64_t channels) const {
+    const bool whole = channels == channels_ || !phase.shares_taps();
+    return std::span(whole ? phase.offsets : phase.last_offsets)
+        .first(static_cast<std::size_t>(channels * phase.taps));
+  }
 
   std::int64_t tasks() const;
   struct Task {
@@ -151,6 +163,7 @@ class PanelLayout {
   std::int64_t WindowSize() const;  // of an image
   void PlaceTotals();
   void SetOffsets();
+  std::vector<std::int32_t> OffsetsFor(const PanelPhase& phase, std::int64_t channels) const;
 
   const Geometry& g_;
   const std::int64_t batch_;  // at least 1: empty ones have plans, too

@@ -12,17 +12,17 @@
 
 namespace convserve {
 
-// Some taps of some outputs.
+// Some outputs, and the taps that they meet.
 struct PanelPart {
   std::array<Phase, 3> axes;
-  std::int64_t first_tap = 0;  // among those whose weights are packed
-  // Whether no part before it, and none after it, adds to the same outputs.
-  bool begins_sum = true;
-  bool ends_sum = true;
+  // Which of the taps whose weights are packed those are: the ones from `first_tap` on, or
+  // `shared_taps`, where parts share weights.
+  std::int64_t first_tap = 0;
+  std::vector<std::int64_t> shared_taps = {};
 };
 
-// What kPanels multiplies: one part for every phase with outputs, as a rule. Of OutputsApart()
-// every tap is a part: parts with the same tap share its weights.
+// What kPanels multiplies: every phase with outputs, as a rule, or OutputsApart(), which share the
+// weights of a kernel.
 std::vector<PanelPart> PanelParts(const Problem& problem, const Geometry& g);
 
 }  // namespace convserve

@@ -52,9 +52,8 @@ StripPatches PanelPatches::At(const Task& task, const Box& box, std::int64_t col
                               const float* windows, StripRuns& runs, float* out) const {
   const PanelPhase& phase = layout_.phases()[index];
   const std::int64_t columns = std::min(strip_, box.columns() - column);
-  const auto depth = static_cast<std::size_t>(channels.count * phase.taps);
   std::size_t count = 0;
-  StripPatches patches{.offsets = std::span(phase.offsets).first(depth), .out = out};
+  StripPatches patches{.offsets = layout_.Offsets(phase, channels.count), .out = out};
   if (const std::optional<Window>& window = layout_.window()) {
     patches.from = windows;
     Box::ForEachPiece(column, columns, box.extent[2], [&](std::int64_t at, std::int64_t length) {

@@ -12,9 +12,9 @@
 // A block of depth is as many whole channels as hold kDepthBlock products at most; each block's sum
 // starts at zero (and within it anew, core/kernels/running_sum.h) and is then added to the total.
 // Where dilated taps often meet nothing but padding, outputs that meet the same taps are apart
-// (core/algorithms/panel_parts.h), and a block is kRunningSum channels: one tap after another is
-// multiplied with them and added to the total. That fixed order gives the same bits for any number
-// of threads, box or instruction set.
+// (core/algorithms/panel_parts.h), and a block is kRunningSum channels at most: it is summed tap by
+// tap, and outputs pass over the taps that they do not meet. That fixed order gives the same bits
+// for any number of threads, box or instruction set.
 //
 // Totals are kept in the thread's scratch; complete ones go where they belong
 // (core/algorithms/panel_output.h).
@@ -56,21 +56,19 @@ constexpr std::int64_t kLeastDepth = 8;
 constexpr std::int64_t kMostTaps = std::int64_t{16} * 1024;
 constexpr std::int64_t kMostPhases = 64;
 
-// Strips multiplied at once, and elements of their patches, at most: those stay in the L2 cache,
-// which gives a vector as fast as a panel takes it.
+// Strips multiplied at once, at most.
 constexpr std::int64_t kStripsAtOnce = 32;
-constexpr std::int64_t kPatches = std::int64_t{24} * 1024;
-static_assert(kPatches >= kDepthBlock * kMaxStrip);
+static_assert(kPanelPatches >= kDepthBlock * kMaxStrip);
 
 // What a thread works in.
 struct PanelScratch {
   float* weights = reinterpret_cast<float*>(ThreadScratch());
   float* windows = weights + kPanelWeights + kPanelSlack;
   float* strip = windows + kPanelWindows;
-  float* sums = strip + kPatches;
+  float* sums = strip + kPanelPatches;
 
   static constexpr std::int64_t kSize =
-      kPanelWeights + kPanelSlack + kPanelWindows + kPatches + kPanelSums;
+      kPanelWeights + kPanelSlack + kPanelWindows + kPanelPatches + kPanelSums;
 };
 static_assert(PanelScratch::kSize * std::int64_t{sizeof(float)} <= kScratchBytes);
 
@@ -121,7 +119,7 @@ class Panels {
       while (last < phases.size() && phases[last].shares_row) ++last;
       totals_of_phases.clear();
       for (std::size_t i = first; i < last; ++i) totals_of_phases.push_back(SumsOf(i, scratch));
-      if (phases[first].ends_sum) output_.Store(task, first, totals_of_phases);
+      output_.Store(task, first, totals_of_phases);
       first = last;
     }
   }
@@ -159,8 +157,9 @@ class Panels {
                              std::int64_t column, std::int64_t depth) const {
     const std::int64_t left = box.columns() - column;
     if (left <= kernels_.strip) return left;
-    const std::int64_t most = std::min({left, kPatches / depth, kStripsAtOnce * kernels_.strip}) /
-                              kernels_.strip * kernels_.strip;
+    const std::int64_t most =
+        std::min({left, kPanelPatches / depth, kStripsAtOnce * kernels_.strip}) / kernels_.strip *
+        kernels_.strip;
     for (std::size_t i = first; i < last; ++i) {
       if (!output_.TreatsAlike(layout_.phases()[i], box, column, most)) return kernels_.strip;
     }
@@ -180,7 +179,8 @@ class Panels {
         std::array<const float*, kStripsAtOnce> unpacked;
         PanelProduct product{.a = weights, .b = scratch.strip};
         if (columns >= kernels_.strip) {
-          product.packing = {unpacked.data(), layout_.phases()[first].offsets.data(),
+          product.packing = {unpacked.data(),
+                             layout_.Offsets(layout_.phases()[first], channels.count).data(),
                              FetchesWhilePacking(task) ? columns : 0};
         }
         for (std::int64_t x = 0; x < columns; x += kernels_.strip) {
@@ -216,15 +216,19 @@ class Panels {
     product.panel_depth = layout_.panel_depth();
     product.first_depth = layout_.channels() * phase.first_tap;
     product.depth = channels.count * phase.taps;
+    if (phase.shares_taps()) {
+      product.running_sum = channels.count;
+      product.sums_at = phase.taps_at.data();
+    }
     product.strip_depth = product.depth;
     product.rows = task.rows;
     product.panels = task.panels;
     product.columns = columns.count;
     product.c = SumsOf(index, scratch) + columns.first;
     product.c_stride = layout_.pitch();
-    if (channels.first > 0 || !phase.begins_sum) product.before = product.c;
+    if (channels.first > 0) product.before = product.c;
     product.before_stride = layout_.pitch();
-    if (channels.first + channels.count == g_.channels && phase.ends_sum) {
+    if (channels.first + channels.count == g_.channels) {
       product.bias = totals_.BiasToAdd(task.group, task.first_row);
       if (output_.TakesStrips(phase, box, columns.first, columns.count)) {
         product.c = output_.At(task, phase, box, columns.first);

@@ -17,19 +17,21 @@ WeightPanels::WeightPanels(const Problem& problem, const Geometry& g, const Pane
       filters_outermost_(problem.operation() == Operation::kConv) {
   const auto& phases = layout.phases();
   if (phases.empty()) return;
-  in_order_ = WeightsInOrder(problem, phases.front().patches, DataType::kFloat32);
+  in_order_ = !phases.front().shares_taps() &&
+              WeightsInOrder(problem, phases.front().patches, DataType::kFloat32);
   if (in_order_) {  // a block of them is one run
     for (std::int64_t k = 0; k < layout.panel_depth(); ++k) taps_.push_back({k, k, 0});
     return;
   }
-  std::vector<bool> met(static_cast<std::size_t>(layout.taps()));
+  std::vector<bool> met(static_cast<std::size_t>(layout.panel_depth()));
   for (const PanelPhase& phase : phases) {
-    const auto tap = static_cast<std::size_t>(phase.first_tap);
-    if (met[tap]) continue;
-    met[tap] = true;
-    std::int64_t to = phase.first_tap * layout.channels();
+    std::int64_t next = phase.first_tap * layout.channels();
+    auto shared = phase.taps_at.begin();
     for (const std::int64_t from : TapOffsets(phase.patches)) {
-      taps_.push_back({from, to++, phase.taps});
+      const std::int64_t to = phase.shares_taps() ? *shared++ : next++;
+      if (met[static_cast<std::size_t>(to)]) continue;
+      met[static_cast<std::size_t>(to)] = true;
+      taps_.push_back({from, to, phase.shares_taps() ? 1 : phase.taps});
     }
   }
   std::sort(taps_.begin(), taps_.end(),

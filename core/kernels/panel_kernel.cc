@@ -94,8 +94,11 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
       }
     }
   }
+  const float* const panel = a;
+  const std::int64_t* sums_at = p.sums_at;
   LongSum<kRows, kWidth, float> earlier;
   for (std::int64_t left = p.depth;;) {
+    if (sums_at != nullptr) a = panel + *sums_at++ * kRows;
     earlier.Start(sums);
     // Unrolled, so that the end of a part is foreseen.
     HWY_UNROLL(8) for (std::int64_t k = std::min(left, part); k > 0; --k) {
@@ -176,7 +179,14 @@ void MultiplyColumns(const PanelProduct& p, const PanelAt* panels) {
   const std::int64_t strip = Strip();
   const std::int64_t part = p.running_sum;
   LongSum<kPanels, kColumns, float> earlier;
+  const std::int64_t* sums_at = p.sums_at;
   for (std::int64_t left = p.depth;;) {
+    if (sums_at != nullptr) {
+      HWY_UNROLL(4) for (int i = 0; i < kPanels; ++i) {
+        a[i] = panels[i].a + *sums_at * panels[i].height;
+      }
+      ++sums_at;
+    }
     earlier.Start(sums);
     for (std::int64_t k = std::min(left, part); k > 0; --k, b += strip) {
       V column[kColumns];

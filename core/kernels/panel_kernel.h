@@ -52,6 +52,8 @@ struct PanelProduct {
   std::int64_t first_depth = 0;  // of the panels, where this product begins
   std::int64_t depth = 0;
   std::int64_t running_sum = kRunningSum;  // products, at most
+  // Where in the panels each running sum begins; null where one follows the other.
+  const std::int64_t* sums_at = nullptr;
   std::int64_t rows = 0;
   std::int64_t panels = 0;
   float* b = nullptr;             // aligned; strip after strip
