@@ -181,7 +181,7 @@ class Panels {
         if (columns >= kernels_.strip) {
           product.packing = {unpacked.data(),
                              layout_.Offsets(layout_.phases()[first], channels.count).data(),
-                             FetchesWhilePacking(task) ? columns : 0};
+                             NextColumns(task, box, {column, columns}, channels)};
         }
         for (std::int64_t x = 0; x < columns; x += kernels_.strip) {
           StripRuns runs;
@@ -239,11 +239,16 @@ class Panels {
     kernels_.multiply(product);
   }
 
-  // Whether the columns that come next are fetched by the panel that packs these: so many lines to
-  // a panel that they would wait for one another if each panel fetched its share at once.
-  bool FetchesWhilePacking(const Task& task) const {
-    constexpr std::int64_t kManyRows = 64;
-    return !layout_.window() && task.rows <= kManyRows;
+  // The inputs of the columns that come next: of these channels, of those of the next block of
+  // depth, or of the box that follows. Nothing where they come from windows.
+  const float* NextColumns(const Task& task, const Box& box, const Columns& columns,
+                           const Channels& channels) const {
+    if (layout_.window()) return nullptr;
+    const std::int64_t next = columns.first + columns.count;
+    if (next < box.columns()) return patches_.InputAt(task, box, next, channels);
+    const Channels after = BlockAt(channels.first + channels.count);
+    if (after.count > 0) return patches_.InputAt(task, box, 0, after);
+    return patches_.InputAt(task, box, columns.first, channels) + columns.count;
   }
 
   // What phases [first, last) fetch of all that is to be fetched.
@@ -252,25 +257,17 @@ class Panels {
                       std::ssize(layout_.phases()));
   }
 
-  // What is to be read next: weights and windows of the next block of depth, a part with every
-  // product; where columns are inputs, as many more of them.
+  // Weights and windows of the next block of depth: a part with every product.
   std::array<PanelFetch, 2> Next(const Task& task, const Box& box, const Columns& columns,
                                  const Channels& channels,
                                  const std::vector<WindowCopy>& copies) const {
+    const Channels after = BlockAt(channels.first + channels.count);
+    if (after.count == 0) return {};
     const auto part = [&](const PanelFetch& fetch) {
       return fetch.Part(columns.first, columns.count, box.columns());
     };
-    const Channels after = BlockAt(channels.first + channels.count);
-    if (after.count > 0 && (columns.first == 0 || layout_.window())) {
-      return {part(weights_.Fetch(WeightsOf(task, after))),
-              part(patches_.Fetch(task, after, copies))};
-    }
-    const std::int64_t next = columns.first + columns.count;
-    if (layout_.window() || FetchesWhilePacking(task) || next + columns.count > box.columns()) {
-      return {};
-    }
-    return {PanelFetch{patches_.InputAt(task, box, next, channels), channels.count,
-                       g_.input.channel, columns.count}};
+    return {part(weights_.Fetch(WeightsOf(task, after))),
+            part(patches_.Fetch(task, after, copies))};
   }
 
   const Run& run_;

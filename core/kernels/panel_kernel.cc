@@ -70,14 +70,14 @@ class Fetching {
 };
 
 // One panel with the first kWidth vectors of the strip at `column`, which is packed from `from` if
-// kPacks.
-template <int kRows, int kWidth, bool kPacks>
+// kPacks. If kFetches, a line of every row is fetched at `next`.
+template <int kRows, int kWidth, bool kPacks, bool kFetches>
 void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int64_t row,
-                   std::int64_t column, const float* HWY_RESTRICT from, Fetching& fetching) {
+                   std::int64_t column, const float* HWY_RESTRICT from, const float* next,
+                   Fetching& fetching) {
   const D d;
   float* HWY_RESTRICT b = p.b + column * p.strip_depth;
   const std::int32_t* HWY_RESTRICT offset = p.packing.offsets;
-  const std::int64_t ahead = p.packing.ahead;
   // Copied: a store could change what `p` holds, for all the compiler knows.
   const std::int64_t c_stride = p.c_stride;
   const std::int64_t before_stride = p.before_stride;
@@ -104,11 +104,7 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
     HWY_UNROLL(8) for (std::int64_t k = std::min(left, part); k > 0; --k) {
       V patch[kWidth];
       if constexpr (kPacks) {
-        const float* HWY_RESTRICT at = from + *offset++;
-        HWY_UNROLL(2)
-        for (std::int64_t x = 0; x < kWidth * kLanes; x += kLine) {
-          hwy::Prefetch(at + ahead + x + kLine - 1);
-        }
+        const float* HWY_RESTRICT at = from + *offset;
         HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
           patch[v] = hn::LoadU(d, at + v * kLanes);
           hn::Store(patch[v], d, b + v * kLanes);
@@ -116,6 +112,8 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
       } else {
         HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) patch[v] = hn::Load(d, b + v * kLanes);
       }
+      if constexpr (kFetches) hwy::Prefetch(next + *offset);
+      if constexpr (kPacks || kFetches) ++offset;
       HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
         const V weight = hn::Set(d, a[i]);
         HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
@@ -246,15 +244,18 @@ void MultiplyFewColumns(const PanelProduct& product) {
 // Whole strips, or a part of one.
 void MultiplyStrips(const PanelProduct& product) {
   using Function = void (*)(const PanelProduct&, const float*, std::int64_t, std::int64_t,
-                            const float*, Fetching&);
+                            const float*, const float*, Fetching&);
   static constexpr auto kFunctions = []<int... kRows>(std::integer_sequence<int, kRows...>) {
     using Functions = std::array<Function, kMostRows>;
-    return std::array{Functions{&MultiplyPanel<kRows + 1, 1, false>...},
-                      Functions{&MultiplyPanel<kRows + 1, kVectors, false>...},
-                      Functions{&MultiplyPanel<kRows + 1, kVectors, true>...}};
+    return std::array{Functions{&MultiplyPanel<kRows + 1, 1, false, false>...},
+                      Functions{&MultiplyPanel<kRows + 1, kVectors, false, false>...},
+                      Functions{&MultiplyPanel<kRows + 1, kVectors, true, false>...},
+                      Functions{&MultiplyPanel<kRows + 1, kVectors, false, true>...},
+                      Functions{&MultiplyPanel<kRows + 1, kVectors, true, true>...}};
   }
   (std::make_integer_sequence<int, kMostRows>());
   constexpr std::size_t kPacking = 2;
+  constexpr std::size_t kFetching = 2;  // more
   const std::size_t width = product.columns > kLanes ? 1 : 0;
   const float* a = product.a;
   // A share with every panel, and with every part of a sum that another one follows.
@@ -262,13 +263,21 @@ void MultiplyStrips(const PanelProduct& product) {
   const std::int64_t strips = CeilDivide(product.columns, Strip());
   Fetching fetching(product.fetch,
                     PanelCount(product.rows, product.panels) * (1 + strips * (parts - 1)));
+  // A line of every row with each panel and strip: many at once would wait for one another.
+  const std::int64_t lines = product.columns / kLine;
+  const std::int64_t times = PanelCount(product.rows, product.panels) * strips;
+  std::int64_t time = 0;
   ForEachPanel(product.rows, product.panels, [&](std::int64_t row, std::int64_t height) {
     fetching.Share();
     const float* const* from = row == 0 ? product.packing.from : nullptr;
     for (std::int64_t column = 0; column < product.columns; column += Strip()) {
       const float* strip = from != nullptr ? *from++ : nullptr;
-      kFunctions[strip != nullptr ? kPacking : width][static_cast<std::size_t>(height - 1)](
-          product, a + product.first_depth * height, row, column, strip, fetching);
+      const float* next = product.packing.next;
+      if (next != nullptr) next += time++ * lines / times * kLine + kLine - 1;
+      const std::size_t function =
+          (strip != nullptr ? kPacking : width) + (next != nullptr ? kFetching : 0);
+      kFunctions[function][static_cast<std::size_t>(height - 1)](
+          product, a + product.first_depth * height, row, column, strip, next, fetching);
     }
     a += height * product.panel_depth;
   });

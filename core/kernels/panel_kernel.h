@@ -36,12 +36,12 @@ struct PanelFetch {
 };
 
 // Strips of B that are still to be packed, by the first panel that reads them: element j of row k
-// of strip s is from[s][offsets[k] + j]. With each row, what stands `ahead` elements further on is
-// fetched into the cache; 0 fetches nothing more.
+// of strip s is from[s][offsets[k] + j]. As many columns from next[offsets[k]] on are fetched into
+// the cache meanwhile, unless that is null.
 struct PanelPacking {
   const float* const* from = nullptr;  // of every strip; null for one that is packed
   const std::int32_t* offsets = nullptr;
-  std::int64_t ahead = 0;
+  const float* next = nullptr;
 };
 
 // `rows` rows of A are cut into panels of about equal height, the higher ones first, as few as
