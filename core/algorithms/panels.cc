@@ -181,7 +181,7 @@ class Panels {
         if (columns >= kernels_.strip) {
           product.packing = {unpacked.data(),
                              layout_.Offsets(layout_.phases()[first], channels.count).data(),
-                             NextColumns(task, box, {column, columns}, channels)};
+                             InputAfter(task, box, {column, columns}, channels)};
         }
         for (std::int64_t x = 0; x < columns; x += kernels_.strip) {
           StripRuns runs;
@@ -239,18 +239,6 @@ class Panels {
     kernels_.multiply(product);
   }
 
-  // The inputs of the columns that come next: of these channels, of those of the next block of
-  // depth, or of the box that follows. Nothing where they come from windows.
-  const float* NextColumns(const Task& task, const Box& box, const Columns& columns,
-                           const Channels& channels) const {
-    if (layout_.window()) return nullptr;
-    const std::int64_t next = columns.first + columns.count;
-    if (next < box.columns()) return patches_.InputAt(task, box, next, channels);
-    const Channels after = BlockAt(channels.first + channels.count);
-    if (after.count > 0) return patches_.InputAt(task, box, 0, after);
-    return patches_.InputAt(task, box, columns.first, channels) + columns.count;
-  }
-
   // What phases [first, last) fetch of all that is to be fetched.
   PanelFetch Share(const PanelFetch& fetch, std::size_t first, std::size_t last) const {
     return fetch.Part(static_cast<std::int64_t>(first), static_cast<std::int64_t>(last - first),
@@ -268,6 +256,18 @@ class Panels {
     };
     return {part(weights_.Fetch(WeightsOf(task, after))),
             part(patches_.Fetch(task, after, copies))};
+  }
+
+  // Where columns are inputs, those that follow some columns: of the same channels in the box, of
+  // the next block of depth, or of the box after it. Null where they are not.
+  const float* InputAfter(const Task& task, const Box& box, const Columns& columns,
+                          const Channels& channels) const {
+    if (layout_.window()) return nullptr;
+    const std::int64_t next = columns.first + columns.count;
+    if (next < box.columns()) return patches_.InputAt(task, box, next, channels);
+    const Channels after = BlockAt(channels.first + channels.count);
+    if (after.count > 0) return patches_.InputAt(task, box, 0, after);
+    return patches_.InputAt(task, box, columns.first, channels) + columns.count;
   }
 
   const Run& run_;

@@ -26,15 +26,12 @@ namespace HWY_NAMESPACE {
 namespace {
 
 constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(D()));
-constexpr int kLine = 16;  // elements of a cache line
+constexpr std::int64_t kLine = 16;  // elements of a cache line
 
-// Where the cache line with an element begins.
-HWY_INLINE const float* LineOf(const float* at) {
-  return at - reinterpret_cast<std::uintptr_t>(at) / sizeof(float) % kLine;
-}
+// Fetches lines a few at a time, with every kShareDepth rows of a strip: many at once would wait
+// for one another, and what is multiplied meanwhile for them.
+constexpr std::int64_t kShareDepth = 8;
 
-// Fetches lines a few at a time: many at once would wait for one another, and what is multiplied
-// meanwhile for them.
 class Fetching {
  public:
   Fetching(const std::array<PanelFetch, 2>& all, std::int64_t times)
@@ -42,29 +39,33 @@ class Fetching {
 
   // To be called so many times.
   HWY_INLINE void Share() {
-    for (Part& part : parts_) {
-      for (std::int64_t line = 0; line < part.share && part.left.rows > 0; ++line) {
-        hwy::Prefetch(part.line);
-        part.line += kLine;
-        if (part.line < part.left.from + part.left.count) continue;
-        part.left.from += part.left.stride;
-        part.line = LineOf(part.left.from);
-        --part.left.rows;
-      }
-    }
+    for (Part& part : parts_) part.Fetch();
   }
 
  private:
   struct Part {
-    Part(const PanelFetch& fetch, std::int64_t times) : left(fetch), line(LineOf(fetch.from)) {
-      if (fetch.rows > 0) {
-        share = CeilDivide(fetch.rows * CeilDivide(fetch.from - line + fetch.count, kLine), times);
+    Part(const PanelFetch& fetch, std::int64_t times)
+        : from(fetch.from), stride(fetch.stride), last(fetch.count - 1) {
+      left = fetch.rows * (CeilDivide(last, kLine) + 1);
+      share = CeilDivide(left, times);
+    }
+
+    // Without branches that would be guessed wrong at the end of every row.
+    HWY_INLINE void Fetch() {
+      const std::int64_t lines = std::min(share, left);
+      left -= lines;
+      for (std::int64_t line = 0; line < lines; ++line) {
+        hwy::Prefetch(from + std::min(at, last));
+        const std::int64_t ends = -std::int64_t{at >= last};
+        from += stride & ends;
+        at = (at + kLine) & ~ends;
       }
     }
 
-    PanelFetch left;
-    std::int64_t share = 0;  // lines
-    const float* line;       // of the first row that is left
+    const float* from;  // a row
+    std::int64_t stride, last;
+    std::int64_t at = 0;       // in the row
+    std::int64_t left, share;  // lines
   };
   std::array<Part, 2> parts_;
 };
@@ -100,33 +101,36 @@ void MultiplyPanel(const PanelProduct& p, const float* HWY_RESTRICT a, std::int6
   for (std::int64_t left = p.depth;;) {
     if (sums_at != nullptr) a = panel + *sums_at++ * kRows;
     earlier.Start(sums);
-    // Unrolled, so that the end of a part is foreseen.
-    HWY_UNROLL(8) for (std::int64_t k = std::min(left, part); k > 0; --k) {
-      V patch[kWidth];
-      if constexpr (kPacks) {
-        const float* HWY_RESTRICT at = from + *offset;
-        HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
-          patch[v] = hn::LoadU(d, at + v * kLanes);
-          hn::Store(patch[v], d, b + v * kLanes);
+    const std::int64_t share_depth = kFetches ? part : kShareDepth;
+    for (std::int64_t some = std::min(left, part); some > 0; some -= share_depth) {
+      fetching.Share();
+      // Unrolled, so that the end of a part is foreseen.
+      HWY_UNROLL(8) for (std::int64_t k = std::min(some, share_depth); k > 0; --k) {
+        V patch[kWidth];
+        if constexpr (kPacks) {
+          const float* HWY_RESTRICT at = from + *offset;
+          HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
+            patch[v] = hn::LoadU(d, at + v * kLanes);
+            hn::Store(patch[v], d, b + v * kLanes);
+          }
+        } else {
+          HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) patch[v] = hn::Load(d, b + v * kLanes);
         }
-      } else {
-        HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) patch[v] = hn::Load(d, b + v * kLanes);
-      }
-      if constexpr (kFetches) hwy::Prefetch(next + *offset);
-      if constexpr (kPacks || kFetches) ++offset;
-      HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
-        const V weight = hn::Set(d, a[i]);
-        HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
-          sums[i][v] = MulAdd(d, weight, patch[v], sums[i][v]);
+        if constexpr (kFetches) hwy::Prefetch(next + *offset);
+        if constexpr (kPacks || kFetches) ++offset;
+        HWY_UNROLL(16) for (int i = 0; i < kRows; ++i) {
+          const V weight = hn::Set(d, a[i]);
+          HWY_UNROLL(2) for (int v = 0; v < kWidth; ++v) {
+            sums[i][v] = MulAdd(d, weight, patch[v], sums[i][v]);
+          }
         }
+        a += kRows;
+        b += kVectors * kLanes;
       }
-      a += kRows;
-      b += kVectors * kLanes;
     }
     left -= part;
     if (left <= 0) break;
     earlier.Keep(sums);
-    fetching.Share();
   }
   const float* before = p.before;
   if (before != nullptr) before += row * before_stride + column;
@@ -258,26 +262,24 @@ void MultiplyStrips(const PanelProduct& product) {
   constexpr std::size_t kFetching = 2;  // more
   const std::size_t width = product.columns > kLanes ? 1 : 0;
   const float* a = product.a;
-  // A share with every panel, and with every part of a sum that another one follows.
-  const std::int64_t parts = CeilDivide(product.depth, product.running_sum);
-  const std::int64_t strips = CeilDivide(product.columns, Strip());
-  Fetching fetching(product.fetch,
-                    PanelCount(product.rows, product.panels) * (1 + strips * (parts - 1)));
-  // A line of every row with each panel and strip: many at once would wait for one another.
+  const std::int64_t times =
+      PanelCount(product.rows, product.panels) * CeilDivide(product.columns, Strip());
+  const float* const next = product.packing.next;
+  Fetching fetching(
+      product.fetch,
+      times * CeilDivide(product.depth, next != nullptr ? product.running_sum : kShareDepth));
   const std::int64_t lines = product.columns / kLine;
-  const std::int64_t times = PanelCount(product.rows, product.panels) * strips;
   std::int64_t time = 0;
   ForEachPanel(product.rows, product.panels, [&](std::int64_t row, std::int64_t height) {
-    fetching.Share();
     const float* const* from = row == 0 ? product.packing.from : nullptr;
     for (std::int64_t column = 0; column < product.columns; column += Strip()) {
       const float* strip = from != nullptr ? *from++ : nullptr;
-      const float* next = product.packing.next;
-      if (next != nullptr) next += time++ * lines / times * kLine + kLine - 1;
+      const float* line = next;
+      if (next != nullptr) line += time++ * lines / times * kLine + kLine - 1;
       const std::size_t function =
           (strip != nullptr ? kPacking : width) + (next != nullptr ? kFetching : 0);
       kFunctions[function][static_cast<std::size_t>(height - 1)](
-          product, a + product.first_depth * height, row, column, strip, next, fetching);
+          product, a + product.first_depth * height, row, column, strip, line, fetching);
     }
     a += height * product.panel_depth;
   });
