@@ -8,8 +8,8 @@
 #include "core/algorithms/tasks.h"
 #include "core/divide.h"
 #include "core/geometry.h"
+#include "core/kernels/even_kernel.h"
 #include "core/kernels/packing_kernel.h"
-#include "core/kernels/winograd_kernel.h"
 #include "core/scratch.h"
 
 namespace convserve {
@@ -17,11 +17,9 @@ namespace {
 
 // Adds up the norms of `count` positions from `x` on, channel after channel.
 void AddNorms(const Geometry& g, const float* x, std::int64_t count, float* sums, float* squares) {
-  const WinogradTable& kernels = WinogradKernels();
+  const EvenTable& kernels = EvenKernels();
   if (!g.channels_last()) {
-    for (std::int64_t c = 0; c < g.channels; ++c, x += g.input.channel) {
-      kernels.norms({x, sums, squares, count});
-    }
+    kernels.norms({x, g.input.channel, g.channels, sums, squares, count});
     return;
   }
   // By way of a copy, some channels of some positions at a time.
@@ -35,9 +33,7 @@ void AddNorms(const Geometry& g, const float* x, std::int64_t count, float* sums
     for (std::int64_t c = 0; c < g.channels; c += kChannels) {
       const std::int64_t channels = std::min(kChannels, g.channels - c);
       PackingKernels().transpose({x + p * step + c, step, channels, positions, copy, kCopied});
-      for (std::int64_t i = 0; i < channels; ++i) {
-        kernels.norms({copy + i * kCopied, sums + p, squares + p, positions});
-      }
+      kernels.norms({copy, kCopied, channels, sums + p, squares + p, positions});
     }
   }
 }
@@ -62,7 +58,7 @@ bool LevelRows(const Axis& row, std::int64_t first, std::int64_t count, const fl
     std::fill_n(padded.begin() + before + known, kSlack, 0.0F);
     const std::int64_t sixes =
         std::min(x + inside, row.input + row.padding_end - kSix + 1) - (x - before);
-    if (!WinogradKernels().level(padded.data(), sixes)) return false;
+    if (!EvenKernels().level(padded.data(), sixes)) return false;
     i += inside;
   }
   return true;

@@ -1,11 +1,8 @@
 #include "core/kernels/winograd_kernel.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 
 #include "core/kernels/targets.h"
 
@@ -355,47 +352,13 @@ void Output(const WinogradOutput& output) {
   });
 }
 
-void Norms(const WinogradNorms& norms) {
-  const D d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  std::int64_t i = 0;
-  for (; i + lanes <= norms.count; i += lanes) {
-    const V x = hn::LoadU(d, norms.x + i);
-    hn::StoreU(hn::Add(hn::LoadU(d, norms.sums + i), hn::Abs(x)), d, norms.sums + i);
-    hn::StoreU(MulAdd(d, x, x, hn::LoadU(d, norms.squares + i)), d, norms.squares + i);
-  }
-  for (; i < norms.count; ++i) {
-    norms.sums[i] += std::abs(norms.x[i]);
-    norms.squares[i] = std::fma(norms.x[i], norms.x[i], norms.squares[i]);
-  }
-}
-
-bool Level(const float* x, std::int64_t count) {
-  const D d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const V quarter = hn::Set(d, 0.25F);
-  for (std::int64_t i = 0; i < count; i += lanes) {
-    const auto at = [&](int k) { return hn::LoadU(d, x + i + k); };
-    const V middle[2] = {hn::Add(at(1), at(2)), hn::Add(at(3), at(4))};
-    const V parts[4] = {hn::Add(at(0), middle[0]), hn::Add(middle[0], at(3)),
-                        hn::Add(at(2), middle[1]), hn::Add(middle[1], at(5))};
-    const V least = hn::Min(hn::Min(parts[0], parts[1]), hn::Min(parts[2], parts[3]));
-    const auto low = hn::Lt(least, hn::Mul(quarter, hn::Add(parts[0], parts[3])));
-    const auto some = hn::FirstN(d, static_cast<std::size_t>(std::min(lanes, count - i)));
-    if (!hn::AllFalse(d, hn::And(low, some))) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 const WinogradTable* Winograd();  // exported below
 
 const WinogradTable* Winograd() {
   static constexpr WinogradTable kTable = {.narrow = {&Input<2>, &Weights<2>, &Output<2>},
-                                           .wide = {&Input<4>, &Weights<4>, &Output<4>},
-                                           .norms = &Norms,
-                                           .level = &Level};
+                                           .wide = {&Input<4>, &Weights<4>, &Output<4>}};
   return &kTable;
 }
 

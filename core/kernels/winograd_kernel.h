@@ -104,14 +104,6 @@ struct WinogradOutput {
   std::int64_t columns = 0;
 };
 
-// sums[i] += |x[i]| and squares[i] += x[i]^2, for i < count.
-struct WinogradNorms {
-  const float* x = nullptr;
-  float* sums = nullptr;
-  float* squares = nullptr;
-  std::int64_t count = 0;
-};
-
 // Of tiles of one width.
 struct WinogradForm {
   void (*input)(const WinogradInput&) = nullptr;
@@ -122,10 +114,6 @@ struct WinogradForm {
 // Compiled once for each instruction set.
 struct WinogradTable {
   WinogradForm narrow, wide;  // of two outputs along x, and of four
-  void (*norms)(const WinogradNorms&) = nullptr;
-  // Whether no three neighbours x[j, ... j + 3) among any six x[i, ... i + 6) with 0 <= i < count
-  // have less than a quarter of their sum. A vector is read past the last of them.
-  bool (*level)(const float* x, std::int64_t count) = nullptr;
 
   const WinogradForm& of(std::int64_t width) const { return width == 2 ? narrow : wide; }
 };
