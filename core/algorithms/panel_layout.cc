@@ -25,10 +25,11 @@ constexpr std::int64_t kThreadProducts = 25'000'000;
 // Tasks of a thread that are enough.
 constexpr std::int64_t kTasksOfThread = 4;
 
-// Cycles, measured: to pack a weight, to pack an element of a patch, to copy one of a window. A
-// vector of products takes one.
+// Cycles, measured: to pack a weight, to pack an element of a patch, of one in shorter pieces than
+// a strip, to copy one of a window. A vector of products takes one.
 constexpr double kWeight = 1;
 constexpr double kPatch = 0.3;
+constexpr double kPatchInPieces = 0.8;
 constexpr double kWindow = 0.5;
 constexpr std::int64_t kVector = 16;
 
@@ -237,19 +238,43 @@ void PanelLayout::ChooseTasks(std::int64_t most, std::int64_t threads) {
 // Cycles for a channel: of all tasks, or of those that the slowest of several threads has, where
 // the last one keeps the others waiting.
 double PanelLayout::Cost(std::int64_t threads) const {
+  constexpr double kLast = 0.1;  // of a task
+  constexpr std::int64_t kFewBoxes = 64;
+  const double largest = TaskCost(box_);
+  if (!phases_.front().shares_taps() || boxes() > kFewBoxes) {
+    if (threads == 1) return largest * static_cast<double>(tasks());
+    return largest * (static_cast<double>(CeilDivide(tasks(), threads)) + kLast);
+  }
+  // Boxes of outputs apart differ: those after the first have none of the smaller parts.
+  double all = 0;
+  Box box = box_;
+  const auto along = [&](std::size_t axis, auto body) {
+    for (box.origin[axis] = 0; box.origin[axis] < extent_[axis];
+         box.origin[axis] += box.extent[axis]) {
+      body();
+    }
+  };
+  along(0, [&] { along(1, [&] { along(2, [&] { all += TaskCost(box); }); }); });
+  all *= static_cast<double>(tasks() / boxes());
+  if (threads == 1) return all;
+  return std::max(all / static_cast<double>(threads), largest) + largest * kLast;
+}
+
+// Of a task of so many filters as there are at most.
+double PanelLayout::TaskCost(const Box& whole) const {
   double task = static_cast<double>(rows() * taps_) * kWeight;
   for (const PanelPhase& phase : phases_) {
-    const std::int64_t columns = box_.Cut(phase.patches.phases).columns();
+    const Box box = whole.Cut(phase.patches.phases);
+    const std::int64_t columns = box.columns();
     task += static_cast<double>(rows() * phase.taps * CeilDivide(columns, kVector));
-    if (!phase.shares_patches) task += static_cast<double>(columns * phase.taps) * kPatch;
+    if (phase.shares_patches) continue;
+    const bool pieces = window_ && box.extent[2] < kMaxStrip;
+    task += static_cast<double>(columns * phase.taps) * (pieces ? kPatchInPieces : kPatch);
   }
   if (window_) {
     task += static_cast<double>(window_->channel_size() * box_.extent[0] * box_.images) * kWindow;
   }
-  if (threads == 1) return task * static_cast<double>(tasks());
-  constexpr double kLast = 0.1;  // of a task
-  const std::int64_t rounds = CeilDivide(tasks(), threads);
-  return task * (static_cast<double>(rounds) + kLast);
+  return task;
 }
 
 void PanelLayout::SetOffsets() {
@@ -301,13 +326,16 @@ std::int64_t PanelLayout::FirstRow(std::int64_t panel) const {
   return panel * (g_.filters / panels) + std::min(panel, g_.filters % panels);
 }
 
-std::int64_t PanelLayout::tasks() const {
-  std::int64_t tasks =
-      g_.groups * CeilDivide(all_panels(), panels_) * CeilDivide(batch_, box_.images);
+std::int64_t PanelLayout::boxes() const {
+  std::int64_t boxes = 1;
   for (std::size_t axis = 0; axis < 3; ++axis) {
-    tasks *= CeilDivide(extent_[axis], box_.extent[axis]);
+    boxes *= CeilDivide(extent_[axis], box_.extent[axis]);
   }
-  return tasks;
+  return boxes;
+}
+
+std::int64_t PanelLayout::tasks() const {
+  return g_.groups * CeilDivide(all_panels(), panels_) * CeilDivide(batch_, box_.images) * boxes();
 }
 
 PanelLayout::Task PanelLayout::TaskAt(std::int64_t index) const {
@@ -317,13 +345,19 @@ PanelLayout::Task PanelLayout::TaskAt(std::int64_t index) const {
     return i;
   };
   Task task{.group = 0, .first_row = 0, .rows = 0, .panels = 0, .box = box_};
-  const std::int64_t panel = next(CeilDivide(all_panels(), panels_)) * panels_;
-  task.panels = std::min(panels_, all_panels() - panel);
-  task.first_row = FirstRow(panel);
-  task.rows = FirstRow(panel + task.panels) - task.first_row;
+  const auto take_rows = [&] {
+    const std::int64_t panel = next(CeilDivide(all_panels(), panels_)) * panels_;
+    task.panels = std::min(panels_, all_panels() - panel);
+    task.first_row = FirstRow(panel);
+    task.rows = FirstRow(panel + task.panels) - task.first_row;
+  };
+  // Threads have neighbouring tasks: the same inputs, or some boxes of each size.
+  const bool sizes_differ = phases_.front().shares_taps();
+  if (!sizes_differ) take_rows();
   for (const std::size_t axis : {std::size_t{2}, std::size_t{1}, std::size_t{0}}) {
     task.box.origin[axis] = next(CeilDivide(extent_[axis], box_.extent[axis])) * box_.extent[axis];
   }
+  if (sizes_differ) take_rows();
   task.group = next(g_.groups);
   task.box.image = index * box_.images;
   task.box.images = std::min(box_.images, g_.batch - task.box.image);

@@ -158,7 +158,9 @@ class PanelLayout {
   std::int64_t rows() const { return FirstRow(panels_); }  // of a task at most
   std::int64_t MostColumns();
   void ChooseTasks(std::int64_t most, std::int64_t threads);
+  std::int64_t boxes() const;  // of an image
   double Cost(std::int64_t threads) const;
+  double TaskCost(const Box& whole) const;
   void SetBox(std::int64_t most);
   std::int64_t WindowSize() const;  // of an image
   void PlaceTotals();

@@ -1,7 +1,6 @@
 #include "core/kernels/winograd_kernel.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 
 #include "core/kernels/targets.h"
