@@ -168,7 +168,12 @@ void WindowCopy::FillPadding(T* out) const {
   for (const Padding& padding : outside_) std::fill_n(out + padding.to, padding.count, T{0});
   for (const Padding& padding : padding_) {
     for (const Row& row : rows_) {
-      std::fill_n(out + row.to + padding.to, padding.count, T{0});
+      T* const to = out + row.to + padding.to;
+      if (padding.count == 1) {
+        *to = T{0};  // as beside most rows, in place of a call
+      } else {
+        std::fill_n(to, padding.count, T{0});
+      }
     }
   }
 }
