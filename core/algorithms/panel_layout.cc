@@ -255,7 +255,8 @@ double PanelLayout::Cost(std::int64_t threads) const {
     }
   };
   along(0, [&] { along(1, [&] { along(2, [&] { all += TaskCost(box); }); }); });
-  all *= static_cast<double>(tasks() / boxes());
+  const std::int64_t times = tasks() / boxes();
+  all *= static_cast<double>(times);
   if (threads == 1) return all;
   return std::max(all / static_cast<double>(threads), largest) + largest * kLast;
 }
@@ -281,8 +282,8 @@ void PanelLayout::SetOffsets() {
   for (PanelPhase& phase : phases_) {
     for (std::int64_t& tap : phase.taps_at) tap *= channels_;
     phase.offsets = OffsetsFor(phase, channels_);
-    if (phase.shares_taps())
-      phase.last_offsets = OffsetsFor(phase, (g_.channels - 1) % channels_ + 1);
+    if (!phase.shares_taps()) continue;
+    phase.last_offsets = OffsetsFor(phase, (g_.channels - 1) % channels_ + 1);
   }
 }
 
