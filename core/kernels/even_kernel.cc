@@ -20,9 +20,6 @@ namespace convserve {
 namespace HWY_NAMESPACE {
 namespace {
 
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-
 // kChannels channels from `x` on, whose sums are loaded and stored once.
 template <int kChannels>
 void AddChannels(const ChannelNorms& norms, const float* x) {

@@ -22,9 +22,6 @@ namespace convserve {
 namespace HWY_NAMESPACE {
 namespace {
 
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-
 constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(D()));
 // Channels of a block: a vector of them, eight at least.
 constexpr std::int64_t kChannels = kLanes > 8 ? kLanes : 8;

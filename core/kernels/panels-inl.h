@@ -16,9 +16,6 @@ HWY_BEFORE_NAMESPACE();
 namespace convserve {
 namespace HWY_NAMESPACE {
 
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-
 constexpr int kVectors = 2;                   // that a strip is wide
 constexpr int kMostRows = MaxRows(kVectors);  // of a panel
 

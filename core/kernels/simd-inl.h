@@ -21,6 +21,10 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+// The widest vectors of floats.
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+
 // Of functions that emulated targets call: inlined everywhere, their loops over lanes would take
 // compilers minutes.
 #undef CONVSERVE_STEP
