@@ -103,7 +103,7 @@ void PanelLayout::AddPhases(const Problem& problem, const Patches& operands) {
     PanelPhase phase{{g_, operands.mode, axes, operands.input, operands.weight}};
     phase.taps = phase.patches.taps();
     phase.first_tap = part.first_tap;
-    phase.taps_at = part.shared_taps;  // by number as yet
+    phase.shared_taps = part.shared_taps;
     for (std::size_t axis = 0; axis < whole_axes; ++axis) covers_rows_ &= axes[axis].taps > 0;
     if (phase.taps == 0) continue;
     taps_ = std::max(taps_, phase.first_tap + phase.taps);
@@ -248,15 +248,12 @@ double PanelLayout::Cost(std::int64_t threads) const {
   // Boxes of outputs apart differ: those after the first have none of the smaller parts.
   double all = 0;
   Box box = box_;
-  const auto along = [&](std::size_t axis, auto body) {
-    for (box.origin[axis] = 0; box.origin[axis] < extent_[axis];
-         box.origin[axis] += box.extent[axis]) {
-      body();
-    }
-  };
-  along(0, [&] { along(1, [&] { along(2, [&] { all += TaskCost(box); }); }); });
-  const std::int64_t times = tasks() / boxes();
-  all *= static_cast<double>(times);
+  for (std::int64_t i = 0; i < boxes(); ++i) {
+    box.origin = BoxOrigin(i);
+    all += TaskCost(box);
+  }
+  const std::int64_t tasks_of_box = tasks() / boxes();
+  all *= static_cast<double>(tasks_of_box);
   if (threads == 1) return all;
   return std::max(all / static_cast<double>(threads), largest) + largest * kLast;
 }
@@ -280,7 +277,11 @@ double PanelLayout::TaskCost(const Box& whole) const {
 
 void PanelLayout::SetOffsets() {
   for (PanelPhase& phase : phases_) {
-    for (std::int64_t& tap : phase.taps_at) tap *= channels_;
+    for (std::int64_t t = 0; t < phase.taps; ++t) {
+      phase.taps_at.push_back(phase.shares_taps()
+                                  ? phase.shared_taps[static_cast<std::size_t>(t)] * channels_
+                                  : phase.first_tap * channels_ + t);
+    }
     phase.offsets = OffsetsFor(phase, channels_);
     if (!phase.shares_taps()) continue;
     phase.last_offsets = OffsetsFor(phase, (g_.channels - 1) % channels_ + 1);
@@ -299,18 +300,11 @@ std::vector<std::int32_t> PanelLayout::OffsetsFor(const PanelPhase& phase,
   }
   const auto& own = phase.patches.phases;
   const auto& all = all_->phases;
-  // The tap of the window that is the phase's own.
-  const auto tap = [&](std::size_t axis, std::int64_t t) {
-    return (own[axis].Input(0, t) - all[axis].first_input) / all[axis].tap_step;
-  };
-  std::vector<std::int64_t> taps;
-  for (std::int64_t z = 0; z < own[0].taps; ++z) {
-    for (std::int64_t y = 0; y < own[1].taps; ++y) {
-      for (std::int64_t x = 0; x < own[2].taps; ++x) {
-        taps.push_back((tap(0, z) * all[1].taps + tap(1, y)) * all[2].taps + tap(2, x));
-      }
-    }
-  }
+  // The taps of the window that are the phase's own.
+  const std::vector<std::int64_t> taps = TapNumbers(
+      own, {all[0].taps, all[1].taps, all[2].taps}, [&](std::size_t axis, std::int64_t t) {
+        return (own[axis].Input(0, t) - all[axis].first_input) / all[axis].tap_step;
+      });
   for (std::int64_t k = 0; k < channels * phase.taps; ++k) {
     const auto [c, t] = phase.shares_taps() ? std::pair(k % channels, k / channels)
                                             : std::pair(k / phase.taps, k % phase.taps);
@@ -335,6 +329,17 @@ std::int64_t PanelLayout::boxes() const {
   return boxes;
 }
 
+// Along x first, then y and z.
+std::array<std::int64_t, 3> PanelLayout::BoxOrigin(std::int64_t index) const {
+  std::array<std::int64_t, 3> origin = {};
+  for (const std::size_t axis : {std::size_t{2}, std::size_t{1}, std::size_t{0}}) {
+    const std::int64_t count = CeilDivide(extent_[axis], box_.extent[axis]);
+    origin[axis] = index % count * box_.extent[axis];
+    index /= count;
+  }
+  return origin;
+}
+
 std::int64_t PanelLayout::tasks() const {
   return g_.groups * CeilDivide(all_panels(), panels_) * CeilDivide(batch_, box_.images) * boxes();
 }
@@ -355,9 +360,7 @@ PanelLayout::Task PanelLayout::TaskAt(std::int64_t index) const {
   // Threads have neighbouring tasks: the same inputs, or some boxes of each size.
   const bool sizes_differ = phases_.front().shares_taps();
   if (!sizes_differ) take_rows();
-  for (const std::size_t axis : {std::size_t{2}, std::size_t{1}, std::size_t{0}}) {
-    task.box.origin[axis] = next(CeilDivide(extent_[axis], box_.extent[axis])) * box_.extent[axis];
-  }
+  task.box.origin = BoxOrigin(next(boxes()));
   if (sizes_differ) take_rows();
   task.group = next(g_.groups);
   task.box.image = index * box_.images;

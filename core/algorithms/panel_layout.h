@@ -90,16 +90,19 @@ struct Box {
 struct PanelPhase {
   Patches patches;
   std::int64_t taps = 0;
-  std::int64_t first_tap = 0;  // as in PanelPart
-  // Where each of its taps begins in the panels; empty unless parts share their taps.
-  std::vector<std::int64_t> taps_at = {};
-  bool shares_taps() const { return !taps_at.empty(); }
-  std::int64_t first_total = 0;  // where its totals begin in each row of them
-  bool shares_patches = false;   // with the phase before it
-  bool shares_row = false;       // lies in the same rows of the output as the phase before it
+  std::int64_t first_tap = 0;  // this and the next as in PanelPart
+  std::vector<std::int64_t> shared_taps = {};
+  std::vector<std::int64_t> taps_at = {};  // where those of the first channel are in the panels
+  std::int64_t first_total = 0;            // where its totals begin in each row of them
+  bool shares_patches = false;             // with the phase before it
+  bool shares_row = false;  // lies in the same rows of the output as the phase before it
   // Of the rows of a block of depth, in the window or the input: of a whole block, and of the last.
   std::vector<std::int32_t> offsets = {};
   std::vector<std::int32_t> last_offsets = {};
+
+  bool shares_taps() const { return !shared_taps.empty(); }
+  // From the tap of a channel to that of the next one, in the panels.
+  std::int64_t channel_step() const { return shares_taps() ? 1 : taps; }
 };
 
 class PanelLayout {
@@ -159,6 +162,7 @@ class PanelLayout {
   std::int64_t MostColumns();
   void ChooseTasks(std::int64_t most, std::int64_t threads);
   std::int64_t boxes() const;  // of an image
+  std::array<std::int64_t, 3> BoxOrigin(std::int64_t index) const;
   double Cost(std::int64_t threads) const;
   double TaskCost(const Box& whole) const;
   void SetBox(std::int64_t most);

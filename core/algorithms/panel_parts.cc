@@ -10,18 +10,10 @@ namespace {
 
 // The taps of some outputs among all taps of the kernel.
 std::vector<std::int64_t> KernelTaps(const std::array<Phase, 3>& axes, const Geometry& g) {
-  std::vector<std::int64_t> taps;
-  const auto tap = [&](std::size_t axis, std::int64_t t) {
-    return axes[axis].first_kernel + t * axes[axis].kernel_step;
-  };
-  for (std::int64_t z = 0; z < axes[0].taps; ++z) {
-    for (std::int64_t y = 0; y < axes[1].taps; ++y) {
-      for (std::int64_t x = 0; x < axes[2].taps; ++x) {
-        taps.push_back((tap(0, z) * g.axes[1].kernel + tap(1, y)) * g.axes[2].kernel + tap(2, x));
-      }
-    }
-  }
-  return taps;
+  return TapNumbers(axes, {g.axes[0].kernel, g.axes[1].kernel, g.axes[2].kernel},
+                    [&](std::size_t axis, std::int64_t t) {
+                      return axes[axis].first_kernel + t * axes[axis].kernel_step;
+                    });
 }
 
 }  // namespace

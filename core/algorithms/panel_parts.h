@@ -25,6 +25,22 @@ struct PanelPart {
 // weights of a kernel.
 std::vector<PanelPart> PanelParts(const Problem& problem, const Geometry& g);
 
+// The numbers of the taps of `axes`, in their order, among sizes[axis] taps along every axis of
+// which tap t is number along(axis, t).
+template <typename Along>
+std::vector<std::int64_t> TapNumbers(const std::array<Phase, 3>& axes,
+                                     const std::array<std::int64_t, 3>& sizes, Along along) {
+  std::vector<std::int64_t> numbers;
+  for (std::int64_t z = 0; z < axes[0].taps; ++z) {
+    for (std::int64_t y = 0; y < axes[1].taps; ++y) {
+      for (std::int64_t x = 0; x < axes[2].taps; ++x) {
+        numbers.push_back((along(0, z) * sizes[1] + along(1, y)) * sizes[2] + along(2, x));
+      }
+    }
+  }
+  return numbers;
+}
+
 }  // namespace convserve
 
 #endif  // CONVSERVE_CORE_ALGORITHMS_PANEL_PARTS_H_

@@ -25,13 +25,12 @@ WeightPanels::WeightPanels(const Problem& problem, const Geometry& g, const Pane
   }
   std::vector<bool> met(static_cast<std::size_t>(layout.panel_depth()));
   for (const PanelPhase& phase : phases) {
-    std::int64_t next = phase.first_tap * layout.channels();
-    auto shared = phase.taps_at.begin();
+    auto at = phase.taps_at.begin();
     for (const std::int64_t from : TapOffsets(phase.patches)) {
-      const std::int64_t to = phase.shares_taps() ? *shared++ : next++;
+      const std::int64_t to = *at++;
       if (met[static_cast<std::size_t>(to)]) continue;
       met[static_cast<std::size_t>(to)] = true;
-      taps_.push_back({from, to, phase.shares_taps() ? 1 : phase.taps});
+      taps_.push_back({from, to, phase.channel_step()});
     }
   }
   std::sort(taps_.begin(), taps_.end(),
