@@ -1,8 +1,10 @@
 // Depthwise convolution of channels-last tensors, which are read and written in place, a vector of
-// neighbouring channels at a time (core/kernels/lanes_kernel.h). Outputs that meet the same taps
-// are computed together, without those in the padding.
+// neighbouring channels at a time (core/kernels/lanes_kernel.h). What is in the padding is left
+// out: by the kernel where outputs share what they load, otherwise outputs that meet the same taps
+// are computed together.
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +35,25 @@ constexpr std::int64_t kMostTaps = std::int64_t{16} * 1024;
 // Whether the channels of a tap lie side by side.
 bool WeightsInPlace(const Geometry& g) { return g.weight.group == 1; }
 
+// Positions in the padding among those that the outputs of a row share.
+struct Padding {
+  std::int64_t before, after;
+};
+
+// Where all outputs of a row are computed together, as the kernel leaves out padding itself.
+std::optional<Padding> SharedPadding(const Geometry& g) {
+  constexpr std::int64_t kFew = 4;  // whose sums would keep the processor waiting
+  const Axis& x = g.axes[2];
+  if (x.stride != x.dilation || x.output < kFew || !SharesInputs(g.axes[1].kernel, x.kernel)) {
+    return std::nullopt;
+  }
+  const std::int64_t past = CeilDivide(x.padding_begin + x.input, x.stride);
+  const Padding padding = {CeilDivide(x.padding_begin, x.stride),
+                           std::max<std::int64_t>(x.output + x.kernel - 1 - past, 0)};
+  if (std::max(padding.before, padding.after) >= x.kernel) return std::nullopt;
+  return padding;
+}
+
 class Interleaved {
  public:
   explicit Interleaved(const Run& run)
@@ -43,8 +64,10 @@ class Interleaved {
                                     : reinterpret_cast<const float*>(run.workspace.data())),
         weight_row_(WeightsInPlace(g_) ? g_.weight.kernel[1] : g_.axes[2].kernel * g_.groups),
         weight_column_(WeightsInPlace(g_) ? g_.weight.kernel[2] : g_.groups),
+        shared_(SharedPadding(g_)),
         rows_(Stretches(g_.axes[1])),
-        columns_(Stretches(g_.axes[2])) {}
+        columns_(shared_ ? std::vector<Stretch>{{0, g_.axes[2].output, 0, g_.axes[2].kernel}}
+                         : Stretches(g_.axes[2])) {}
 
   absl::Status Compute() const {
     PackWeights();
@@ -115,12 +138,16 @@ class Interleaved {
         .out_column = g_.output.spatial[2],
         .rows = rows.outputs(),
         .columns = columns.outputs()};
+    if (shared_) {
+      lanes.before = shared_->before;
+      lanes.after = shared_->after;
+    }
     if (lanes.tap_rows > 0) {
-      lanes.window +=
-          input(y, rows) * g_.input.spatial[1] + input(x, columns) * g_.input.spatial[2];
+      const std::int64_t column = input(x, columns) + lanes.before * x.stride;
+      lanes.window += input(y, rows) * g_.input.spatial[1] + column * g_.input.spatial[2];
     }
     // The kernel keeps the sums of neighbours in a row: the longer side is one.
-    if (lanes.rows > lanes.columns) {
+    if (!shared_ && lanes.rows > lanes.columns) {
       std::swap(lanes.rows, lanes.columns);
       std::swap(lanes.row_stride, lanes.stride);
       std::swap(lanes.out_row, lanes.out_column);
@@ -133,6 +160,7 @@ class Interleaved {
   const std::vector<float> bias_;
   const float* const weights_;                     // of the first tap
   const std::int64_t weight_row_, weight_column_;  // from tap to tap
+  const std::optional<Padding> shared_;
   const std::vector<Stretch> rows_, columns_;
   const bool in_caches_ = run_.problem.input_bytes() <= kCachedBytes;
   const LanesTable& kernels_ = LanesKernels();

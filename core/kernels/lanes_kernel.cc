@@ -27,16 +27,68 @@ constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(D()));
 constexpr std::int64_t kChannels = kLanes > 8 ? kLanes : 8;
 static_assert(kChannels <= kMaxLaneChannels);
 
-// Outputs of a row computed at once: their sums leave registers for a weight and what it meets.
-constexpr int kMostColumns = 12;
+// Outputs of a row computed at once: their sums leave registers for a weight and what it meets, or
+// for the weights of a row of taps that share what they meet.
+constexpr int MostColumns(int taps) { return std::min(12, kRegisters - taps - 2); }
 
-// kColumns outputs of a row, at `from` in the window and `out`. kStride is their distance in the
-// window where it is known beforehand, or 0; kShort says that one running sum takes all taps.
-template <int kColumns, std::int64_t kStride, bool kShort>
-HWY_INLINE void RunRow(const LaneRows& rows, const float* from, const float* HWY_RESTRICT weights,
-                       V bias, float* HWY_RESTRICT out) {
+// Elements [first, last) of the inputs that a block of outputs shares; the others are padding.
+struct SharedInputs {
+  std::int64_t first, last;
+};
+
+// What a row of taps, kTaps of them, adds to kColumns sums that share inputs: each of these is
+// loaded once for all that meet it. `from` is the first that is there.
+template <int kColumns, int kTaps>
+HWY_INLINE void AddSharedTaps(const LaneRows& rows, const SharedInputs& inputs,
+                              const float* HWY_RESTRICT from, const float* HWY_RESTRICT weights,
+                              V (&sums)[kColumns][1]) {
+  const D d;
+  V row[kTaps];
+  HWY_UNROLL(8) for (int j = 0; j < kTaps; ++j) {
+    row[j] = hn::LoadU(d, weights + j * rows.weight_column);
+  }
+  HWY_UNROLL(32) for (int x = 0; x < kColumns + kTaps - 1; ++x) {
+    // Padding does not reach further than the first or last output meets.
+    if ((x < kTaps - 1 && x < inputs.first) || (x >= kColumns && x >= inputs.last)) continue;
+    const V input = hn::LoadU(d, from);
+    from += rows.stride;
+    HWY_UNROLL(8) for (int j = 0; j < kTaps; ++j) {
+      if (j > x || x - j >= kColumns) continue;
+      sums[x - j][0] = MulAdd(d, input, row[j], sums[x - j][0]);
+    }
+  }
+}
+
+// Any number of taps, `taps` of them.
+template <int kColumns, std::int64_t kStride>
+HWY_INLINE void AddTaps(const LaneRows& rows, std::int64_t taps, const float* HWY_RESTRICT from,
+                        const float* HWY_RESTRICT weights, V (&sums)[kColumns][1]) {
   const D d;
   const std::int64_t stride = kStride > 0 ? kStride : rows.stride;
+  for (std::int64_t j = 0; j < taps; ++j) {
+    const V weight = hn::LoadU(d, weights);
+    HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
+      sums[x][0] = MulAdd(d, hn::LoadU(d, from + x * stride), weight, sums[x][0]);
+    }
+    from += rows.tap_column;
+    weights += rows.weight_column;
+  }
+}
+
+// How sums are added up: what is known when this is compiled.
+template <std::int64_t kStrideKnown, int kTapsKnown, bool kIsShort>
+struct Form {
+  static constexpr std::int64_t kStride = kStrideKnown;  // between outputs, or 0
+  static constexpr int kTaps = kTapsKnown;               // of a row that shares inputs, or 0
+  static constexpr bool kShort = kIsShort;               // one running sum takes all taps
+};
+
+// kColumns outputs of a row, at `from` in the window and `out`.
+template <int kColumns, class Form>
+HWY_INLINE void RunRow(const LaneRows& rows, const SharedInputs& inputs, const float* from,
+                       const float* HWY_RESTRICT weights, V bias, float* HWY_RESTRICT out) {
+  const D d;
+  const std::int64_t stride = Form::kStride > 0 ? Form::kStride : rows.stride;
   if (rows.ahead != 0) {
     HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
       hwy::Prefetch(from + rows.ahead + x * stride);
@@ -46,55 +98,60 @@ HWY_INLINE void RunRow(const LaneRows& rows, const float* from, const float* HWY
   LongSum<kColumns, 1, float> earlier;
   earlier.Start(sums);
   std::int64_t running = 0;
+  // The next running sum, where this one cannot take as many taps.
+  const auto make_room = [&](std::int64_t taps) {
+    if (!Form::kShort && running + taps > kLaneSum) {
+      earlier.Keep(sums);
+      earlier.Start(sums);
+      running = 0;
+    }
+    running += taps;
+  };
   for (std::int64_t i = 0; i < rows.tap_rows; ++i) {
-    const float* HWY_RESTRICT at = from;
-    const float* HWY_RESTRICT weights_at = weights;
-    std::int64_t first = 0;
-    do {
-      const std::int64_t taps =
-          kShort ? rows.tap_columns : std::min(kLaneSum, rows.tap_columns - first);
-      if (!kShort && running + taps > kLaneSum) {
-        earlier.Keep(sums);
-        earlier.Start(sums);
-        running = 0;
-      }
-      running += taps;
-      for (std::int64_t j = 0; j < taps; ++j) {
-        const V weight = hn::LoadU(d, weights_at);
-        HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
-          sums[x][0] = MulAdd(d, hn::LoadU(d, at + x * stride), weight, sums[x][0]);
-        }
-        at += rows.tap_column;
-        weights_at += rows.weight_column;
-      }
-      first += kLaneSum;
-    } while (!kShort && first < rows.tap_columns);
+    if constexpr (Form::kTaps > 0) {
+      make_room(Form::kTaps);
+      AddSharedTaps<kColumns, Form::kTaps>(rows, inputs, from, weights, sums);
+    } else {
+      std::int64_t first = 0;
+      do {
+        const std::int64_t taps =
+            Form::kShort ? rows.tap_columns : std::min(kLaneSum, rows.tap_columns - first);
+        make_room(taps);
+        AddTaps<kColumns, Form::kStride>(rows, taps, from + first * rows.tap_column,
+                                         weights + first * rows.weight_column, sums);
+        first += kLaneSum;
+      } while (!Form::kShort && first < rows.tap_columns);
+    }
     from += rows.tap_row;
     weights += rows.weight_row;
   }
   HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
-    if constexpr (!kShort) earlier.Add(x, sums[x]);
+    if constexpr (!Form::kShort) earlier.Add(x, sums[x]);
     hn::StoreU(hn::Add(sums[x][0], bias), d, out + x * rows.out_column);
   }
 }
 
 // kColumns outputs of every row from `column` on, for the channels from `lane` on.
-template <int kColumns, std::int64_t kStride, bool kShort>
+template <int kColumns, class Form>
 void RunColumns(const LaneRows& rows, std::int64_t column, std::int64_t lane) {
-  const float* from = rows.window + column * rows.stride + lane;
+  const std::int64_t shared = rows.columns + rows.tap_columns - 1;
+  const SharedInputs inputs = {std::max<std::int64_t>(rows.before - column, 0),
+                               shared - rows.after - column};
+  const float* from = rows.window + (column + inputs.first - rows.before) * rows.stride + lane;
   float* out = rows.out + column * rows.out_column + lane;
   const V bias = hn::LoadU(D(), rows.bias + lane);
   for (std::int64_t row = 0; row < rows.rows; ++row) {
-    RunRow<kColumns, kStride, kShort>(rows, from, rows.weights + lane, bias, out);
+    RunRow<kColumns, Form>(rows, inputs, from, rows.weights + lane, bias, out);
     from += rows.row_stride;
     out += rows.out_row;
   }
 }
 
-template <std::int64_t kStride, bool kShort>
+template <std::int64_t kStride, int kTaps, bool kShort>
 void RunRows(const LaneRows& rows) {
+  static constexpr int kMostColumns = MostColumns(kTaps);
   static constexpr auto kBlocks = []<int... kColumns>(std::integer_sequence<int, kColumns...>) {
-    return std::array{&RunColumns<kColumns + 1, kStride, kShort>...};
+    return std::array{&RunColumns<kColumns + 1, Form<kStride, kTaps, kShort>>...};
   }
   (std::make_integer_sequence<int, kMostColumns>());
   ForEachPart(rows.columns, kMostColumns, [&](std::int64_t column, std::int64_t width) {
@@ -108,14 +165,20 @@ void RunRows(const LaneRows& rows) {
 
 template <bool kShort>
 void RunRows(const LaneRows& rows) {
-  if (rows.stride == kChannels) return RunRows<kChannels, kShort>(rows);
-  if (rows.stride == 2 * kChannels) return RunRows<2 * kChannels, kShort>(rows);
-  RunRows<0, kShort>(rows);
+  if (rows.stride == kChannels) return RunRows<kChannels, 0, kShort>(rows);
+  if (rows.stride == 2 * kChannels) return RunRows<2 * kChannels, 0, kShort>(rows);
+  RunRows<0, 0, kShort>(rows);
 }
 
 void Compute(const LaneRows& rows) {
-  if (rows.tap_rows * rows.tap_columns > kLaneSum) return RunRows<false>(rows);
-  RunRows<true>(rows);
+  const bool is_short = rows.tap_rows * rows.tap_columns <= kLaneSum;
+  if (rows.tap_column == rows.stride && SharesInputs(rows.tap_rows, rows.tap_columns)) {
+    if (rows.tap_columns == 3) return RunRows<0, 3, true>(rows);
+    if (rows.tap_columns == 5) return RunRows<0, 5, true>(rows);
+    return RunRows<0, 7, false>(rows);
+  }
+  if (is_short) return RunRows<true>(rows);
+  RunRows<false>(rows);
 }
 
 // Eight rows of eight elements, `from(r)`: their columns to `to(c)`.

@@ -31,6 +31,11 @@ struct LaneRows {
   std::int64_t tap_column = 0;
   std::int64_t tap_rows = 0;
   std::int64_t tap_columns = 0;
+  // Padding before and after the inputs of a row, which `window` begins past: so many taps of the
+  // first and the last output are left out. None unless tap_column is stride, SharesInputs() and
+  // they are fewer than tap_columns.
+  std::int64_t before = 0;
+  std::int64_t after = 0;
   // How much further on than a row of outputs begins to read what is fetched ahead for others
   // begins; 0 fetches nothing.
   std::int64_t ahead = 0;
@@ -45,6 +50,12 @@ struct LaneRows {
   std::int64_t rows = 0;
   std::int64_t columns = 0;
 };
+
+// Whether outputs of a row that are as far apart as taps load what they meet only once.
+constexpr bool SharesInputs(std::int64_t tap_rows, std::int64_t tap_columns) {
+  return tap_columns == 7 ||
+         ((tap_columns == 3 || tap_columns == 5) && tap_rows * tap_columns <= kLaneSum);
+}
 
 // Channels of a tensor, `positions` of each: element (c, p) is c*channel_stride + p*position_stride
 // from the first. Fast where one of the strides is 1.
