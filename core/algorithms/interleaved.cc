@@ -35,7 +35,7 @@ constexpr std::int64_t kMostTaps = std::int64_t{16} * 1024;
 // Whether the channels of a tap lie side by side.
 bool WeightsInPlace(const Geometry& g) { return g.weight.group == 1; }
 
-// Positions in the padding among those that the outputs of a row share.
+// What is padding among the inputs that the outputs of a row share.
 struct Padding {
   std::int64_t before, after;
 };
@@ -44,12 +44,12 @@ struct Padding {
 std::optional<Padding> SharedPadding(const Geometry& g) {
   constexpr std::int64_t kFew = 4;  // whose sums would keep the processor waiting
   const Axis& x = g.axes[2];
-  if (x.stride != x.dilation || x.output < kFew || !SharesInputs(g.axes[1].kernel, x.kernel)) {
-    return std::nullopt;
-  }
-  const std::int64_t past = CeilDivide(x.padding_begin + x.input, x.stride);
-  const Padding padding = {CeilDivide(x.padding_begin, x.stride),
-                           std::max<std::int64_t>(x.output + x.kernel - 1 - past, 0)};
+  const std::int64_t step = SharedStep(g.axes[1].kernel, x.kernel, x.stride, x.dilation);
+  if (step == 0 || x.output < kFew) return std::nullopt;
+  const std::int64_t inputs = step * (x.output - 1) + x.kernel;
+  const std::int64_t end = CeilDivide(x.padding_begin + x.input, x.dilation);
+  const Padding padding = {CeilDivide(x.padding_begin, x.dilation),
+                           std::max<std::int64_t>(inputs - end, 0)};
   if (std::max(padding.before, padding.after) >= x.kernel) return std::nullopt;
   return padding;
 }
@@ -143,7 +143,7 @@ class Interleaved {
       lanes.after = shared_->after;
     }
     if (lanes.tap_rows > 0) {
-      const std::int64_t column = input(x, columns) + lanes.before * x.stride;
+      const std::int64_t column = input(x, columns) + lanes.before * x.dilation;
       lanes.window += input(y, rows) * g_.input.spatial[1] + column * g_.input.spatial[2];
     }
     // The kernel keeps the sums of neighbours in a row: the longer side is one.

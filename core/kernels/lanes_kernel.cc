@@ -31,14 +31,15 @@ static_assert(kChannels <= kMaxLaneChannels);
 // for the weights of a row of taps that share what they meet.
 constexpr int MostColumns(int taps) { return std::min(12, kRegisters - taps - 2); }
 
-// Elements [first, last) of the inputs that a block of outputs shares; the others are padding.
+// Elements [first, last) of the inputs that a block of outputs meets; the others are padding.
 struct SharedInputs {
   std::int64_t first, last;
 };
 
-// What a row of taps, kTaps of them, adds to kColumns sums that share inputs: each of these is
-// loaded once for all that meet it. `from` is the first that is there.
-template <int kColumns, int kTaps>
+// What a row of taps, kTaps of them, adds to kColumns sums that share inputs, of which the next one
+// begins kStep taps further on: each input is loaded once for all that meet it. `from` is the first
+// that is there.
+template <int kColumns, int kTaps, int kStep>
 HWY_INLINE void AddSharedTaps(const LaneRows& rows, const SharedInputs& inputs,
                               const float* HWY_RESTRICT from, const float* HWY_RESTRICT weights,
                               V (&sums)[kColumns][1]) {
@@ -47,14 +48,15 @@ HWY_INLINE void AddSharedTaps(const LaneRows& rows, const SharedInputs& inputs,
   HWY_UNROLL(8) for (int j = 0; j < kTaps; ++j) {
     row[j] = hn::LoadU(d, weights + j * rows.weight_column);
   }
-  HWY_UNROLL(32) for (int x = 0; x < kColumns + kTaps - 1; ++x) {
+  constexpr int kLastBegins = kStep * (kColumns - 1);
+  HWY_UNROLL(32) for (int t = 0; t < kLastBegins + kTaps; ++t) {
     // Padding does not reach further than the first or last output meets.
-    if ((x < kTaps - 1 && x < inputs.first) || (x >= kColumns && x >= inputs.last)) continue;
+    if ((t < kTaps - 1 && t < inputs.first) || (t > kLastBegins && t >= inputs.last)) continue;
     const V input = hn::LoadU(d, from);
-    from += rows.stride;
-    HWY_UNROLL(8) for (int j = 0; j < kTaps; ++j) {
-      if (j > x || x - j >= kColumns) continue;
-      sums[x - j][0] = MulAdd(d, input, row[j], sums[x - j][0]);
+    from += rows.tap_column;
+    HWY_UNROLL(16) for (int x = 0; x < kColumns; ++x) {
+      const int j = t - kStep * x;
+      if (j >= 0 && j < kTaps) sums[x][0] = MulAdd(d, input, row[j], sums[x][0]);
     }
   }
 }
@@ -76,11 +78,12 @@ HWY_INLINE void AddTaps(const LaneRows& rows, std::int64_t taps, const float* HW
 }
 
 // How sums are added up: what is known when this is compiled.
-template <std::int64_t kStrideKnown, int kTapsKnown, bool kIsShort>
+template <bool kOneSum, std::int64_t kOutputStride, int kSharedTaps = 0, int kSharedStep = 0>
 struct Form {
-  static constexpr std::int64_t kStride = kStrideKnown;  // between outputs, or 0
-  static constexpr int kTaps = kTapsKnown;               // of a row that shares inputs, or 0
-  static constexpr bool kShort = kIsShort;               // one running sum takes all taps
+  static constexpr bool kShort = kOneSum;                 // one running sum takes all taps
+  static constexpr std::int64_t kStride = kOutputStride;  // from one output to the next, or 0
+  static constexpr int kTaps = kSharedTaps;               // of a row whose inputs are shared, or 0
+  static constexpr int kStep = kSharedStep;               // from one output to the next, in taps
 };
 
 // kColumns outputs of a row, at `from` in the window and `out`.
@@ -110,7 +113,7 @@ HWY_INLINE void RunRow(const LaneRows& rows, const SharedInputs& inputs, const f
   for (std::int64_t i = 0; i < rows.tap_rows; ++i) {
     if constexpr (Form::kTaps > 0) {
       make_room(Form::kTaps);
-      AddSharedTaps<kColumns, Form::kTaps>(rows, inputs, from, weights, sums);
+      AddSharedTaps<kColumns, Form::kTaps, Form::kStep>(rows, inputs, from, weights, sums);
     } else {
       std::int64_t first = 0;
       do {
@@ -134,10 +137,14 @@ HWY_INLINE void RunRow(const LaneRows& rows, const SharedInputs& inputs, const f
 // kColumns outputs of every row from `column` on, for the channels from `lane` on.
 template <int kColumns, class Form>
 void RunColumns(const LaneRows& rows, std::int64_t column, std::int64_t lane) {
-  const std::int64_t shared = rows.columns + rows.tap_columns - 1;
-  const SharedInputs inputs = {std::max<std::int64_t>(rows.before - column, 0),
-                               shared - rows.after - column};
-  const float* from = rows.window + (column + inputs.first - rows.before) * rows.stride + lane;
+  SharedInputs inputs = {};
+  const float* from = rows.window + column * rows.stride + lane;
+  if constexpr (Form::kTaps > 0) {
+    const std::int64_t begin = Form::kStep * column;
+    inputs.first = std::max<std::int64_t>(rows.before - begin, 0);
+    inputs.last = Form::kStep * (rows.columns - 1) + Form::kTaps - rows.after - begin;
+    from += (inputs.first - rows.before) * rows.tap_column;
+  }
   float* out = rows.out + column * rows.out_column + lane;
   const V bias = hn::LoadU(D(), rows.bias + lane);
   for (std::int64_t row = 0; row < rows.rows; ++row) {
@@ -147,11 +154,11 @@ void RunColumns(const LaneRows& rows, std::int64_t column, std::int64_t lane) {
   }
 }
 
-template <std::int64_t kStride, int kTaps, bool kShort>
+template <class Form>
 void RunRows(const LaneRows& rows) {
-  static constexpr int kMostColumns = MostColumns(kTaps);
+  static constexpr int kMostColumns = MostColumns(Form::kTaps);
   static constexpr auto kBlocks = []<int... kColumns>(std::integer_sequence<int, kColumns...>) {
-    return std::array{&RunColumns<kColumns + 1, Form<kStride, kTaps, kShort>>...};
+    return std::array{&RunColumns<kColumns + 1, Form>...};
   }
   (std::make_integer_sequence<int, kMostColumns>());
   ForEachPart(rows.columns, kMostColumns, [&](std::int64_t column, std::int64_t width) {
@@ -164,21 +171,26 @@ void RunRows(const LaneRows& rows) {
 }
 
 template <bool kShort>
-void RunRows(const LaneRows& rows) {
-  if (rows.stride == kChannels) return RunRows<kChannels, 0, kShort>(rows);
-  if (rows.stride == 2 * kChannels) return RunRows<2 * kChannels, 0, kShort>(rows);
-  RunRows<0, 0, kShort>(rows);
+void RunAnyRows(const LaneRows& rows) {
+  if (rows.stride == kChannels) return RunRows<Form<kShort, kChannels>>(rows);
+  if (rows.stride == 2 * kChannels) return RunRows<Form<kShort, 2 * kChannels>>(rows);
+  RunRows<Form<kShort, 0>>(rows);
+}
+
+template <int kStep>
+void RunSharedRows(const LaneRows& rows) {
+  if (rows.tap_columns == 3) return RunRows<Form<true, 0, 3, kStep>>(rows);
+  if (rows.tap_columns == 5) return RunRows<Form<true, 0, 5, kStep>>(rows);
+  RunRows<Form<false, 0, 7, kStep>>(rows);
 }
 
 void Compute(const LaneRows& rows) {
-  const bool is_short = rows.tap_rows * rows.tap_columns <= kLaneSum;
-  if (rows.tap_column == rows.stride && SharesInputs(rows.tap_rows, rows.tap_columns)) {
-    if (rows.tap_columns == 3) return RunRows<0, 3, true>(rows);
-    if (rows.tap_columns == 5) return RunRows<0, 5, true>(rows);
-    return RunRows<0, 7, false>(rows);
-  }
-  if (is_short) return RunRows<true>(rows);
-  RunRows<false>(rows);
+  const std::int64_t step =
+      SharedStep(rows.tap_rows, rows.tap_columns, rows.stride, rows.tap_column);
+  if (step == 1) return RunSharedRows<1>(rows);
+  if (step == 2) return RunSharedRows<2>(rows);
+  if (rows.tap_rows * rows.tap_columns <= kLaneSum) return RunAnyRows<true>(rows);
+  RunAnyRows<false>(rows);
 }
 
 // Eight rows of eight elements, `from(r)`: their columns to `to(c)`.

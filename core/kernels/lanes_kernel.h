@@ -32,8 +32,8 @@ struct LaneRows {
   std::int64_t tap_rows = 0;
   std::int64_t tap_columns = 0;
   // Padding before and after the inputs of a row, which `window` begins past: so many taps of the
-  // first and the last output are left out. None unless tap_column is stride, SharesInputs() and
-  // they are fewer than tap_columns.
+  // first and the last output are left out. None unless there is a SharedStep() and they are fewer
+  // than tap_columns.
   std::int64_t before = 0;
   std::int64_t after = 0;
   // How much further on than a row of outputs begins to read what is fetched ahead for others
@@ -51,10 +51,13 @@ struct LaneRows {
   std::int64_t columns = 0;
 };
 
-// Whether outputs of a row that are as far apart as taps load what they meet only once.
-constexpr bool SharesInputs(std::int64_t tap_rows, std::int64_t tap_columns) {
-  return tap_columns == 7 ||
-         ((tap_columns == 3 || tap_columns == 5) && tap_rows * tap_columns <= kLaneSum);
+// How many taps further on the next output of a row begins, where outputs load what several of them
+// meet only once; 0 where they do not.
+constexpr std::int64_t SharedStep(std::int64_t tap_rows, std::int64_t tap_columns,
+                                  std::int64_t stride, std::int64_t tap_column) {
+  const bool few = (tap_columns == 3 || tap_columns == 5) && tap_rows * tap_columns <= kLaneSum;
+  if (!few && tap_columns != 7) return 0;
+  return stride == tap_column ? 1 : stride == 2 * tap_column ? 2 : 0;
 }
 
 // Channels of a tensor, `positions` of each: element (c, p) is c*channel_stride + p*position_stride
