@@ -193,24 +193,77 @@ void Compute(const LaneRows& rows) {
   RunAnyRows<false>(rows);
 }
 
-// Eight rows of eight elements, `from(r)`: their columns to `to(c)`.
-template <class From, class To>
-HWY_INLINE void Transpose8(From from, To to) {
-#if HWY_MAX_BYTES >= 32
-  const hn::FixedTag<float, 8> d;
-  TransposeSquare(d, from, [&](int c, auto column) { hn::StoreU(column, d, to(c)); });
-#else
-  for (int r = 0; r < 8; ++r) {
-    for (int c = 0; c < 8; ++c) to(c)[r] = from(r)[c];
+// A square: four positions of as many channels as a vector has lanes, a block of four channels in
+// each 16 bytes of it.
+constexpr std::int64_t kSquare = 4;
+
+#if HWY_TARGET != HWY_SCALAR
+// Four elements from each of `from`, from + step, ...
+template <class D>
+HWY_INLINE hn::Vec<D> LoadBlocks(D d, const float* HWY_RESTRICT from, std::int64_t step) {
+  constexpr std::size_t kBlocks = hn::MaxLanes(D()) / 4;
+  if constexpr (kBlocks == 1) {
+    return hn::LoadU(d, from);
+  } else {
+    const hn::Half<D> half;
+    return hn::Combine(d, LoadBlocks(half, from + kBlocks / 2 * step, step),
+                       LoadBlocks(half, from, step));
   }
+}
+
+template <class D>
+HWY_INLINE void StoreBlocks(D d, hn::Vec<D> blocks, float* HWY_RESTRICT to, std::int64_t step) {
+  constexpr std::size_t kBlocks = hn::MaxLanes(D()) / 4;
+  if constexpr (kBlocks == 1) {
+    hn::StoreU(blocks, d, to);
+  } else {
+    const hn::Half<D> half;
+    StoreBlocks(half, hn::LowerHalf(half, blocks), to, step);
+    StoreBlocks(half, hn::UpperHalf(half, blocks), to + kBlocks / 2 * step, step);
+  }
+}
+
+// Channels of a square from rows `stride` apart to one vector for each position, at to(position).
+template <class D, class To>
+HWY_INLINE void InterleaveSquare(D d, const float* from, std::int64_t stride, To to) {
+  hn::Vec<D> positions[kSquare];
+  Transpose4(LoadBlocks(d, from, 4 * stride), LoadBlocks(d, from + stride, 4 * stride),
+             LoadBlocks(d, from + 2 * stride, 4 * stride),
+             LoadBlocks(d, from + 3 * stride, 4 * stride), positions);
+  HWY_UNROLL(4) for (int i = 0; i < kSquare; ++i) hn::StoreU(positions[i], d, to(i));
+}
+
+// And back.
+template <class D>
+HWY_INLINE void SeparateSquare(D d, const float* from, float* to, std::int64_t stride) {
+  const auto at = [&](int i) { return hn::LoadU(d, from + i * kChannels); };
+  hn::Vec<D> channels[4];
+  Transpose4(at(0), at(1), at(2), at(3), channels);
+  HWY_UNROLL(4) for (int i = 0; i < 4; ++i) {
+    StoreBlocks(d, channels[i], to + i * stride, 4 * stride);
+  }
+}
 #endif
+
+// Moves the squares of channels [c, channels), as many as there are, and returns where they end.
+template <class D, typename Square>
+HWY_INLINE std::int64_t MoveSquares(D d, const LanePlanes& planes, std::int64_t c, Square square) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (; c + lanes <= planes.channels; c += lanes) {
+    // The last square may begin within the one before it.
+    for (std::int64_t p = 0; p < planes.positions; p += kSquare) {
+      square(d, c, std::min(p, planes.positions - kSquare));
+    }
+  }
+  return c;
 }
 
 // How a block's elements get from or to a tensor: as whole vectors where channels lie side by side,
-// as squares of eight channels and positions where positions do, one by one what is left.
-// vector(c, p), square(c, p) and element(c, p) move those that begin with channel c of position p.
+// as squares where positions do, one by one what is left. vector(c, p), square(d, c, p) and
+// element(c, p) move those that begin with channel c of position p.
 template <typename Vector, typename Square, typename Element>
-HWY_INLINE void Move(const LanePlanes& planes, Vector vector, Square square, Element element) {
+HWY_INLINE void Move(const LanePlanes& planes, Vector vector, [[maybe_unused]] Square square,
+                     Element element) {
   if (planes.channel_stride == 1 && planes.channels == kChannels) {
     for (std::int64_t p = 0; p < planes.positions; ++p) {
       for (std::int64_t c = 0; c < kChannels; c += kLanes) vector(c, p);
@@ -218,14 +271,12 @@ HWY_INLINE void Move(const LanePlanes& planes, Vector vector, Square square, Ele
     return;
   }
   std::int64_t c = 0;
-  if (planes.position_stride == 1 && planes.positions >= 8) {
-    for (; c + 8 <= planes.channels; c += 8) {
-      // The last square may begin within the one before it.
-      for (std::int64_t p = 0; p < planes.positions; p += 8) {
-        square(c, std::min(p, planes.positions - 8));
-      }
-    }
+#if HWY_TARGET != HWY_SCALAR
+  if (planes.position_stride == 1 && planes.positions >= kSquare) {
+    c = MoveSquares(D(), planes, c, square);
+    if constexpr (kLanes > 8) c = MoveSquares(hn::FixedTag<float, 8>(), planes, c, square);
   }
+#endif
   for (; c < planes.channels; ++c) {
     for (std::int64_t p = 0; p < planes.positions; ++p) element(c, p);
   }
@@ -233,35 +284,32 @@ HWY_INLINE void Move(const LanePlanes& planes, Vector vector, Square square, Ele
 
 void Interleave(const float* HWY_RESTRICT from, const LanePlanes& planes,
                 const std::int32_t* HWY_RESTRICT offsets, float* HWY_RESTRICT to) {
-  const D d;
   const auto at = [&](std::int64_t c, std::int64_t p) {
     return from + c * planes.channel_stride + p * planes.position_stride;
   };
   Move(
       planes,
       [&](std::int64_t c, std::int64_t p) {
-        hn::StoreU(hn::LoadU(d, at(c, p)), d, to + offsets[p] + c);
+        hn::StoreU(hn::LoadU(D(), at(c, p)), D(), to + offsets[p] + c);
       },
-      [&](std::int64_t c, std::int64_t p) {
-        Transpose8([&](int i) { return at(c + i, p); },
-                   [&](int i) { return to + offsets[p + i] + c; });
+      [&](auto d, std::int64_t c, std::int64_t p) {
+        InterleaveSquare(d, at(c, p), planes.channel_stride,
+                         [&](int i) { return to + offsets[p + i] + c; });
       },
       [&](std::int64_t c, std::int64_t p) { to[offsets[p] + c] = *at(c, p); });
 }
 
 void Separate(const float* HWY_RESTRICT from, const LanePlanes& planes, float* HWY_RESTRICT to) {
-  const D d;
   const auto at = [&](std::int64_t c, std::int64_t p) {
     return to + c * planes.channel_stride + p * planes.position_stride;
   };
   Move(
       planes,
       [&](std::int64_t c, std::int64_t p) {
-        hn::StoreU(hn::LoadU(d, from + p * kChannels + c), d, at(c, p));
+        hn::StoreU(hn::LoadU(D(), from + p * kChannels + c), D(), at(c, p));
       },
-      [&](std::int64_t c, std::int64_t p) {
-        Transpose8([&](int i) { return from + (p + i) * kChannels + c; },
-                   [&](int i) { return at(c + i, p); });
+      [&](auto d, std::int64_t c, std::int64_t p) {
+        SeparateSquare(d, from + p * kChannels + c, at(c, p), planes.channel_stride);
       },
       [&](std::int64_t c, std::int64_t p) { *at(c, p) = from[p * kChannels + c]; });
 }
