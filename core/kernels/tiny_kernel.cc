@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/divide.h"
 #include "core/kernels/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -34,7 +35,7 @@ struct Range {
   Range() = default;
   HWY_INLINE Range(const Axis& axis, std::int64_t tap)
       : start(tap * axis.dilation - axis.padding_begin) {
-    first = start >= 0 ? 0 : (-start + axis.stride - 1) / axis.stride;
+    first = start >= 0 ? 0 : CeilDivide(-start, axis.stride);
     last =
         start >= axis.input ? 0 : std::min(axis.output, (axis.input - 1 - start) / axis.stride + 1);
   }
