@@ -56,9 +56,11 @@ StripPatches PanelPatches::At(const Task& task, const Box& box, std::int64_t col
   StripPatches patches{.offsets = layout_.Offsets(phase, channels.count), .out = out};
   if (const std::optional<Window>& window = layout_.window()) {
     patches.from = windows;
+    // An image has windows for the planes that any phase has.
+    const std::int64_t planes = task.box.Cut(layout_.all().phases).extent[0];
     Box::ForEachPiece(column, columns, box.extent[2], [&](std::int64_t at, std::int64_t length) {
       const auto [image, q] = box.At(at);
-      const std::int64_t plane = image * box.extent[0] + q[0];
+      const std::int64_t plane = image * planes + q[0];
       runs[count++] = {
           plane * layout_.channels() * window->channel_size() + q[1] * window->pitch() + q[2],
           at - column, length};
