@@ -69,6 +69,10 @@ PanelLayout::PanelLayout(const Problem& problem, const Geometry& g, const Patche
     refusal_ = fmt::format("more than {} taps to an output", kDepthBlock);
     return;
   }
+  if (all_->phases[2].output_step > kMostOutputStep) {
+    refusal_ = "outputs too far apart";
+    return;
+  }
   for (const Phase& axis : all_->phases) {
     if (axis.taps > 1 && axis.tap_step > kPanelWindows / (axis.taps - 1)) {
       refusal_ = "taps too far apart";

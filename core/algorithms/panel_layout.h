@@ -31,6 +31,8 @@ inline constexpr std::int64_t kPanelSums = std::int64_t{440} * 1024;
 // Elements of the patches that are multiplied at once: those stay in the L2 cache, which gives a
 // vector as fast as a panel takes it.
 inline constexpr std::int64_t kPanelPatches = std::int64_t{27} * 1024;
+// Outputs between those of a phase along x, at most: rows are put together from one vector each.
+inline constexpr std::int64_t kMostOutputStep = 256;
 
 // Outputs of a phase: columns are numbered image by image, x fastest.
 struct Box {

@@ -68,17 +68,28 @@ struct Tiles {
     // Halves the longest axis until a tile's products fit.
     while (Inputs() > kSums / rows - 2 * kMaxStrip && Halve()) {
     }
-    while (count() * g.batch < kWantedTasks && Inputs() > 2 * kFewInputs && Halve()) {
+    refused = Inputs() > kSums / rows - 2 * kMaxStrip || !OverlapsLittle();
+    // More tiles, for threads, as long as they would not be refused: that, and with it the bits,
+    // must be the same in a batch.
+    Index larger = extent;
+    while (count() * g.batch < kWantedTasks && Inputs() > 2 * kFewInputs && Halve() &&
+           OverlapsLittle()) {
+      larger = extent;
     }
+    extent = larger;
     pitch = OddLines(Inputs() + kMaxStrip);
   }
 
-  // Inputs that the outputs of a tile meet, at most.
+  // Inputs that the outputs of a tile meet, at most; of an axis no more than are too many.
   std::int64_t Inputs() const {
     std::int64_t inputs = 1;
-    for (std::size_t axis = 0; axis < 3; ++axis) inputs *= extent[axis] + all[axis].taps - 1;
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      inputs *= std::min(extent[axis], kSums) + std::min(all[axis].taps, kSums) - 1;
+    }
     return inputs;
   }
+  // Whether few of the inputs of a tile are those of others, too.
+  bool OverlapsLittle() const { return Inputs() * 2 <= extent[0] * extent[1] * extent[2] * 3; }
   bool Halve() {
     std::int64_t& longest = *std::max_element(extent.begin(), extent.end());
     if (longest == 1) return false;
@@ -98,6 +109,7 @@ struct Tiles {
   Index extent = {};
   std::int64_t pitch = 0;  // from one row of products to the next
   bool covers = false;     // some phase has taps
+  bool refused = false;    // even the largest tiles are too small
 };
 
 class Scatter {
@@ -353,13 +365,11 @@ std::string Refusal(const Problem& problem) {
     phases *= PhaseCount(problem.operation(), axis);
   }
   if (rows < kLeastRows || phases == 1) return "too few taps";
+  if (g.axes[2].stride > kMostOutputStep) return "outputs too far apart";
   if (g.input.channel > (std::int64_t{1} << 22)) return "planes too large";  // 32-bit offsets
   const Tiles tiles(problem, g);
   if (!tiles.covers) return "no output meets an input";
-  if (tiles.Inputs() > kSums / rows - 2 * kMaxStrip ||
-      tiles.Inputs() * 2 > tiles.extent[0] * tiles.extent[1] * tiles.extent[2] * 3) {
-    return "taps too far apart";
-  }
+  if (tiles.refused) return "taps too far apart";
   return "";
 }
 
