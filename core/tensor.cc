@@ -14,16 +14,16 @@ std::string ToString(absl::Span<const std::int64_t> shape) {
 
 std::optional<std::int64_t> ElementCount(absl::Span<const std::int64_t> shape) {
   std::int64_t count = 1;
-  bool overflow = false;
   bool empty = false;
   for (const std::int64_t size : shape) {
     if (size < 0) return std::nullopt;
-    if (size == 0) empty = true;
-    if (!empty) overflow |= __builtin_mul_overflow(count, size, &count);
+    if (size == 0) {
+      empty = true;
+    } else if (__builtin_mul_overflow(count, size, &count)) {
+      return std::nullopt;
+    }
   }
-  if (empty) return 0;
-  if (overflow) return std::nullopt;
-  return count;
+  return empty ? 0 : count;
 }
 
 std::optional<std::int64_t> ByteCount(DataType type, absl::Span<const std::int64_t> shape) {

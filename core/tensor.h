@@ -23,8 +23,9 @@ using Shape = absl::InlinedVector<std::int64_t, 5>;
 // "[1, 3, 224, 224]".
 std::string ToString(absl::Span<const std::int64_t> shape);
 
-// The product of the sizes; nothing when a size is negative or the product exceeds 2^63 - 1.
-// An empty shape is a scalar: 1.
+// The product of the sizes; nothing when a size is negative or the product of those that are not 0
+// exceeds 2^63 - 1, as in NumPy: sizes of a tensor without elements are no larger than those of
+// others. An empty shape is a scalar: 1.
 std::optional<std::int64_t> ElementCount(absl::Span<const std::int64_t> shape);
 
 // ElementCount times the element size, with the same meaning of "nothing".
