@@ -32,7 +32,7 @@ std::string Refusal(const Problem& problem) {
   if (g.channels_last()) return "channels last";
   if (problem.padding_mode() != PaddingMode::kZeros) return "padding other than zeros";
   const Axis& z = g.axes[0];
-  if (z.input != 1 || z.kernel != 1 || z.output != 1) return "three axes";
+  if (z.input != 1 || z.kernel != 1 || z.output != 1 || z.padding_begin != 0) return "three axes";
   for (const std::size_t i : {std::size_t{1}, std::size_t{2}}) {
     const Axis& axis = g.axes[i];
     if (axis.kernel != 3 || axis.stride != 1 || axis.dilation != 1) {
@@ -40,8 +40,7 @@ std::string Refusal(const Problem& problem) {
     }
     if (axis.padding_begin > 2 || axis.padding_end > 2) return "wide padding";
   }
-  if (!WeightsInOrder(problem, {g, PaddingMode::kReplicate, FirstPhases(problem, g), {}, {}},
-                      DataType::kFloat32)) {
+  if (!WeightsInOrder(problem, WithPaddedTaps(problem, g), DataType::kFloat32)) {
     return "weights in another order";
   }
   return "";
@@ -85,9 +84,8 @@ absl::Status Compute(const Run& run) {
   });
   // Padding beside a row is multiplied as zeros.
   if (!AllFinite(weights, 9 * g.groups) && !run.stop.stop_requested()) {
-    const Patches patches{g, run.problem.padding_mode(), FirstPhases(run.problem, g),
-                          run.operands.input, run.operands.weight};
-    BorderRepair<float>(run, g, patches, bias).Compute();
+    RepairBorder(run, WithPaddedTaps(run.problem, g, run.operands.input, run.operands.weight),
+                 bias.data());
   }
   return StatusAfter(run.stop);
 }

@@ -144,7 +144,7 @@ class Direct {
     if constexpr (std::is_same_v<T, Sum>) {
       for (const PhaseRun& phase : phases) {
         if (phase.finite) continue;
-        BorderRepair<T>(run_, g_, phase.patches, output_.totals().bias()).Compute();
+        RepairBorder(run_, phase.patches, output_.totals().bias().data());
       }
     }
   }

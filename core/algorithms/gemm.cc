@@ -136,7 +136,7 @@ class Gemm {
         const Part& part = phase.part;
         const bool good = part.weights_in_place() ? totals_.CornersAreNumbers(part.patches().phases)
                                                   : part.finite();
-        if (!good) BorderRepair<Sum>(run_, g_, part.patches(), totals_.bias()).Compute();
+        if (!good) RepairBorder(run_, part.patches(), totals_.BiasToAdd(0, 0));
       }
     }
     phases.clear();

@@ -175,7 +175,7 @@ std::string Refusal(const Problem& problem) {
   if (g.groups < kMaxLaneChannels) return "fewer channels than lanes";
   if (problem.padding_mode() != PaddingMode::kZeros) return "padding other than zeros";
   const auto& [z, y, x] = g.axes;
-  if (z.input != 1 || z.kernel != 1 || z.output != 1) return "three axes";
+  if (z.input != 1 || z.kernel != 1 || z.output != 1 || z.padding_begin != 0) return "three axes";
   if (x.kernel > kMostTaps || y.kernel > kMostTaps / x.kernel) return "too many taps";
   return "";
 }

@@ -66,7 +66,7 @@ class Lanes {
         bias_(LoadBias<float>(run)),
         pitch_(OddLines(WindowColumns(x_) * channels())) {
     std::int64_t rows = 1;
-    while (rows < y_.output && Span(y_, rows + 1) * pitch_ <= kWindowSize) ++rows;
+    while (rows < y_.output && Span(y_, rows + 1) <= kWindowSize / pitch_) ++rows;
     strips_ = CeilDivide(y_.output, rows);
     strip_rows_ = CeilDivide(y_.output, strips_);
     for (std::int64_t row = 0; row < std::min(y_.input, Span(y_, strip_rows_)); ++row) {
@@ -93,9 +93,9 @@ class Lanes {
     });
     // Padding is multiplied as zeros.
     if (!finite_ && !run_.stop.stop_requested()) {
-      const Patches patches{g_, run_.problem.padding_mode(), FirstPhases(run_.problem, g_),
-                            run_.operands.input, run_.operands.weight};
-      BorderRepair<float>(run_, g_, patches, bias_).Compute();
+      RepairBorder(run_,
+                   WithPaddedTaps(run_.problem, g_, run_.operands.input, run_.operands.weight),
+                   bias_.data());
     }
     return StatusAfter(run_.stop);
   }
@@ -214,7 +214,7 @@ std::string Refusal(const Problem& problem) {
   }
   if (problem.padding_mode() != PaddingMode::kZeros) return "padding other than zeros";
   const auto& [z, y, x] = g.axes;
-  if (z.input != 1 || z.kernel != 1 || z.output != 1) return "three axes";
+  if (z.input != 1 || z.kernel != 1 || z.output != 1 || z.padding_begin != 0) return "three axes";
   if (x.kernel > kMaxTaps || y.kernel > kMaxTaps / x.kernel) return "too many taps";
   if (x.output > kMaxColumns || WindowColumns(x) > kLargestWindow / kMaxLaneChannels ||
       Span(y, 1) > kLargestWindow / OddLines(WindowColumns(x) * kMaxLaneChannels)) {

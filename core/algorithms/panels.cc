@@ -131,9 +131,9 @@ class Panels {
     if (run_.problem.padding_mode() != PaddingMode::kZeros) return;
     for (const PanelPhase& phase : layout_.phases()) {
       if (stopped()) return;
-      const BorderRepair<float> repair(run_, g_, phase.patches, totals_.bias(),
-                                       layout_.channels() * phase.taps);
-      if (repair.Needed() && !totals_.CornersAreNumbers(phase.patches.phases)) repair.Compute();
+      if (MeetsPadding(phase.patches) && !totals_.CornersAreNumbers(phase.patches.phases)) {
+        RepairBorder(run_, phase.patches, totals_.BiasToAdd(0, 0), layout_.channels() * phase.taps);
+      }
     }
   }
 

@@ -45,12 +45,24 @@ constexpr bool kTakes = std::is_same_v<T, std::uint8_t> || std::is_same_v<T, BFl
                             ? std::is_same_v<From, T>
                             : std::is_same_v<T, double> == std::is_same_v<From, double>;
 
-// Phase 0 of every axis: the only ones of a Conv.
-inline std::array<Phase, 3> FirstPhases(const Problem& problem, const Geometry& g) {
+// Phase 0 of every axis: the only ones of a Conv. Without zero padding, no taps are left out.
+inline std::array<Phase, 3> FirstPhases(const Problem& problem, const Geometry& g,
+                                        PaddingMode mode) {
   const auto at = [&](std::size_t axis) {
-    return PhaseAt(problem.operation(), g.axes[axis], problem.padding_mode(), 0);
+    return PhaseAt(problem.operation(), g.axes[axis], mode, 0);
   };
   return {at(0), at(1), at(2)};
+}
+inline std::array<Phase, 3> FirstPhases(const Problem& problem, const Geometry& g) {
+  return FirstPhases(problem, g, problem.padding_mode());
+}
+
+// Those of a Conv with all of its taps, for kernels that multiply also those which meet padding at
+// every output.
+inline Patches WithPaddedTaps(const Problem& problem, const Geometry& g,
+                              const TensorView& input = {}, const TensorView& weight = {}) {
+  return {g, problem.padding_mode(), FirstPhases(problem, g, PaddingMode::kReplicate), input,
+          weight};
 }
 
 // Calls body(axes) for the phases of every axis combined, those without outputs left out, until it
