@@ -67,6 +67,17 @@ TEST(Planner, ChoosesTheSameAlgorithmForAnyBatchOfAnyType) {
                        .groups = 64}
                  .spec();
     }
+    if (random.OneIn(4)) {  // as are transposed ones of few filters
+      const std::int64_t kernel = random.Between(2, 5);
+      spec = LayerCase{.name = "",
+                       .input = {1, 20, random.Between(3, 70), random.Between(3, 70)},
+                       .filters = random.Between(1, 11),
+                       .kernel = {kernel, kernel},
+                       .stride = {random.Between(2, 4)},
+                       .dilation = {random.Between(1, 6)},
+                       .transposed = true}
+                 .spec();
+    }
     spec.input.data_type = spec.weight.data_type = static_cast<DataType>(random.Between(1, 6));
     if (spec.bias) spec.bias->data_type = spec.input.data_type;
     const auto named = [&](std::int64_t batch) {
