@@ -30,8 +30,9 @@ class Running : public std::enable_shared_from_this<Running> {
       const Keeper loan(this, [self = shared_from_this()](Running*) { self->LoanOver(); });
       message_ = WriteRequest(call_.request, loan);
     }
-    const absl::Status size = CheckMessageSize(message_.Length(), call_.options.max_message_bytes);
-    if (!size.ok()) return RpcOver(size);
+    absl::Status status = attempts_.status();
+    status.Update(CheckMessageSize(message_.Length(), call_.options.max_message_bytes));
+    if (!status.ok()) return RpcOver(std::move(status));
     // In the making it may call Stop already: last, but for what needs no stop.
     stop_.emplace(call_.call.stop, [this] { Stop(); });
     Attempt();

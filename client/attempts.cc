@@ -33,6 +33,7 @@ bool BrokeOff(const absl::Status& status) {
 Attempts::Attempts(const ClientOptions& options, const CallOptions& call)
     : wait_for_ready_(call.wait_for_ready),
       token_(options.security.token ? options.security.token() : ""),
+      status_(CheckToken(token_)),
       pause_(options.initial_backoff),
       left_(std::clamp(options.max_attempts, 1, 5) - 1) {
   // Beyond a year the sum with the present could overflow.

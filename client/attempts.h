@@ -23,6 +23,9 @@ class Attempts {
 
   Attempts(const ClientOptions& options, const CallOptions& call);
 
+  // Not OK: the token cannot be sent, and no attempt may be made.
+  const absl::Status& status() const { return status_; }
+
   // Prepares an attempt.
   void SetUp(grpc::ClientContext& context) const;
 
@@ -35,6 +38,7 @@ class Attempts {
   TimePoint deadline_;
   bool wait_for_ready_;
   std::string token_;
+  absl::Status status_;
   std::chrono::milliseconds pause_;
   int left_;
 };

@@ -1,8 +1,8 @@
 #include "client/client_security.h"
 
 #include <algorithm>
-#include <string_view>
 
+#include "absl/strings/ascii.h"
 #include "fmt/format.h"
 #include "grpcpp/security/credentials.h"
 
@@ -45,6 +45,15 @@ absl::Status CheckSecurity(const std::string& target, const ClientSecurity& secu
         fmt::format("the token would travel to {} in the clear: use TLS", target));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckToken(std::string_view token) {
+  if (std::all_of(token.begin(), token.end(),
+                  [](char c) { return absl::ascii_isgraph(static_cast<unsigned char>(c)); })) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "token: expected printable ASCII without spaces, got something else");
 }
 
 std::shared_ptr<grpc::ChannelCredentials> MakeChannelCredentials(const ClientSecurity& security) {

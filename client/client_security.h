@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 
@@ -29,7 +30,8 @@ struct ClientSecurity {
   std::string server_name = "";
 
   // Asked for each call, from the thread that calls: the bearer token to send; nothing is sent
-  // where it is empty. It may change between calls. Must not throw.
+  // where it is empty, and the call fails with CheckToken's status where that is not OK. It may
+  // change between calls. Must not throw.
   std::function<std::string()> token = {};
 
   // Without TLS a token is sent to this machine alone, unless this says that something else
@@ -41,6 +43,10 @@ struct ClientSecurity {
 // token that would travel to `target` in the clear. Every call of a client made from such options
 // fails with this status, and nothing is sent.
 absl::Status CheckSecurity(const std::string& target, const ClientSecurity& security);
+
+// INVALID_ARGUMENT for a token that gRPC could not send: it takes printable ASCII alone, and a
+// space would end the token.
+absl::Status CheckToken(std::string_view token);
 
 // For options that passed CheckSecurity.
 std::shared_ptr<grpc::ChannelCredentials> MakeChannelCredentials(const ClientSecurity& security);

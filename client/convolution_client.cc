@@ -79,6 +79,7 @@ struct ConvolutionClient::Impl {
   template <typename Attempt>
   absl::Status Repeat(const CallOptions& call, Attempt attempt) const {
     Attempts attempts(options, call);
+    if (!attempts.status().ok()) return attempts.status();
     while (true) {
       grpc::ClientContext context;
       attempts.SetUp(context);

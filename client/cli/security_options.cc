@@ -76,9 +76,9 @@ absl::StatusOr<ClientSecurity> ReadSecurity(const SecurityOptions& options) {
     auto content = Read("--token-file", options.token_file);
     if (!content.ok()) return content.status();
     std::string token(absl::StripAsciiWhitespace(*content));
-    if (token.empty() || token.find_first_of(" \t\r\n") != std::string::npos) {
-      return UsageError(
-          fmt::format("--token-file: {}: expected one token on one line", options.token_file));
+    if (token.empty() || !CheckToken(token).ok()) {
+      return UsageError(fmt::format("--token-file: {}: expected one token of printable ASCII",
+                                    options.token_file));
     }
     security.token = [token = std::move(token)] { return token; };
   }

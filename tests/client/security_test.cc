@@ -110,6 +110,22 @@ TEST_F(ClientSecurityTest, TheTokenIsAskedForWithEachCall) {
   EXPECT_TRUE(client.Describe(spec).ok());
 }
 
+TEST_F(ClientSecurityTest, ATokenThatCannotBeSentFailsTheCall) {
+  const Tensor one = testing::Filled(DataType::kFloat32, {1, 1, 1, 1}, 1);
+  for (const std::string& token : {std::string(kToken) + "\n", "\xef\xbb\xbf" + std::string(kToken),
+                                   std::string("two words"), std::string("a\0b", 3)}) {
+    ClientSecurity security = Full();
+    security.token = [&token] { return token; };
+    const ConvolutionClient client(address(), {.security = security});
+    EXPECT_EQ(client.Health().status().code(), absl::StatusCode::kInvalidArgument);
+    const Operands operands{one.view(), one.view(), {}};
+    const absl::Status status = client.Conv(operands).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("token: expected printable ASCII"));
+    EXPECT_EQ(client.ConvAsync(operands).get().status(), status);
+  }
+}
+
 TEST(ClientSecurity, ContradictionsFailEveryCallAndSendNothing) {
   const auto token = [] { return std::string(kToken); };
   const struct {
@@ -164,17 +180,19 @@ TEST_F(ClientSecurityTest, ConvctlSendsTheTokenOfAFile) {
 TEST_F(ClientSecurityTest, ConvctlExplainsMistakes) {
   const std::string empty = folder_.Write("empty", "");
   const std::string text = folder_.Write("text", "two words\n");
+  const std::string marked = folder_.Write("marked", "\xef\xbb\xbf" + std::string(kToken) + "\n");
   const std::string ca = folder_.path("ca.pem");
   const std::string token = folder_.path("token");
   const struct {
     std::vector<std::string> arguments;
-    const char* explanation;
+    std::string explanation;
   } rows[] = {
       {{"--tls-ca", "/no/such/file"}, "--tls-ca: /no/such/file: No such file"},
       {{"--tls-ca", empty}, "is empty"},
       {{"--tls-ca", text}, "expected PEM"},
       {{"--tls-cert", ca}, "go together"},
       {{"--token-file", text}, "expected one token"},
+      {{"--token-file", marked}, "--token-file: " + marked + ": expected one token"},
       {{"--token-file", token, "--server", "host:1"}, "--plaintext-token"},
   };
   for (const auto& row : rows) {
