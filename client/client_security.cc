@@ -1,5 +1,8 @@
 #include "client/client_security.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
@@ -10,13 +13,15 @@ namespace convserve {
 namespace {
 
 bool IsLocal(std::string_view target) {
-  constexpr std::string_view kLocal[] = {"unix:", "unix-abstract:", "localhost:", "127.", "[::1]:"};
+  if (target.starts_with("unix:") || target.starts_with("unix-abstract:")) return true;
   for (const std::string_view scheme : {"dns:///", "ipv4:", "ipv6:"}) {
     if (target.starts_with(scheme)) target.remove_prefix(scheme.size());
   }
-  return target.find(',') == std::string_view::npos &&
-         std::any_of(std::begin(kLocal), std::end(kLocal),
-                     [&](std::string_view local) { return target.starts_with(local); });
+  const std::string host(target.substr(0, target.rfind(':')));
+  if (host == "localhost" || host == "[::1]") return true;
+  // Another machine's name may begin with 127. too.
+  in_addr address{};
+  return host.starts_with("127.") && inet_pton(AF_INET, host.c_str(), &address) == 1;
 }
 
 absl::Status CheckPem(std::string_view name, std::string_view text) {
