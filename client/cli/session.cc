@@ -1,11 +1,26 @@
 #include "client/cli/session.h"
 
 #include "client/cli/exit_code.h"
+#include "client/cli/text.h"
 #include "core/limits.h"
 #include "fmt/format.h"
 #include "server/server.h"
 
 namespace convserve::cli {
+namespace {
+
+// host:port, or a scheme that gRPC knows with what it takes behind it. Without a port gRPC would
+// call port 443 or 0.
+absl::Status CheckServer(const std::string& server) {
+  const std::size_t colon = server.rfind(':');
+  if (colon != std::string::npos && colon + 1 < server.size() && !server.ends_with(']')) {
+    return absl::OkStatus();
+  }
+  return UsageError(
+      fmt::format("--server: expected host:port or unix:/path, got {}", Quoted(server)));
+}
+
+}  // namespace
 
 Session::Session(const Streams& streams, const Surroundings& surroundings)
     : streams_(streams), surroundings_(surroundings) {}
@@ -18,6 +33,7 @@ Session::~Session() {
 absl::StatusOr<const ConvolutionClient*> Session::Client(ClientOptions client_options) {
   if (client_ != nullptr) return client_.get();
   if (!options_.embedded) {
+    if (absl::Status status = CheckServer(options_.server); !status.ok()) return status;
     absl::StatusOr<ClientSecurity> security = ReadSecurity(options_.security);
     if (!security.ok()) return security.status();
     if (absl::Status status = CheckSecurity(options_.server, *security); !status.ok()) {

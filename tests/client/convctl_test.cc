@@ -283,6 +283,15 @@ TEST(Convctl, EmbeddedHonoursTheForcedAlgorithmAndInstructionSet) {
   ASSERT_TRUE(ForceInstructionSet("").ok());
 }
 
+TEST(Convctl, AServerNeedsAPort) {
+  for (const std::string address : {"", "localhost", "127.0.0.1", "localhost:", "[::1]"}) {
+    const Outcome outcome = Convctl({"--server", address, "health"});
+    EXPECT_EQ(outcome.exit_code, 2) << outcome;
+    EXPECT_THAT(outcome.err,
+                HasSubstr("--server: expected host:port or unix:/path, got \"" + address + "\""));
+  }
+}
+
 TEST(Convctl, NobodyThereIsExitCode4WithAHint) {
   const Outcome outcome = Convctl(With(kSmall, {"--server", "127.0.0.1:1"}));
   EXPECT_EQ(outcome.exit_code, 4);
