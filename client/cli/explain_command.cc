@@ -1,8 +1,10 @@
+#include <cmath>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/cli/argument_syntax.h"
@@ -54,6 +56,11 @@ void PrintText(std::ostream& out, const ConvolutionRequest& request, const Probl
   if (values) out << StoredAs(problem, explanation.value);
 }
 
+nlohmann::ordered_json Number(double value) {
+  if (std::isfinite(value)) return value;
+  return std::string(JsonName(value));
+}
+
 std::vector<std::int64_t> List(const Shape& index) { return {index.begin(), index.end()}; }
 
 void PrintJson(std::ostream& out, const ConvolutionRequest& request, const Problem& problem,
@@ -64,14 +71,15 @@ void PrintJson(std::ostream& out, const ConvolutionRequest& request, const Probl
   json["equation"] = Equation(problem, question.at, explanation, {.values = values});
   json["contributions"] = nlohmann::ordered_json::array();
   for (const Contribution& c : explanation.contributions) {
-    json["contributions"].push_back({{"input_index", List(c.input_index)},
-                                     {"weight_index", List(c.weight_index)},
-                                     {"input_value", c.input_value},
-                                     {"weight_value", c.weight_value}});
+    nlohmann::ordered_json entry = {{"input_index", List(c.input_index)},
+                                    {"weight_index", List(c.weight_index)}};
+    if (request.input.has_elements()) entry["input_value"] = Number(c.input_value);
+    if (request.weight.has_elements()) entry["weight_value"] = Number(c.weight_value);
+    json["contributions"].push_back(std::move(entry));
   }
   json["truncated"] = explanation.truncated;
-  json["bias"] = explanation.bias;
-  if (values) json["value"] = explanation.value;
+  if (!request.bias || request.bias->has_elements()) json["bias"] = Number(explanation.bias);
+  if (values) json["value"] = Number(explanation.value);
   json["padded_taps"] = explanation.padded_taps;
   const TapCounts taps = CountTaps(problem, question.at);
   json["taps_of_a_channel"] = {{"all", taps.all},

@@ -117,12 +117,10 @@ void PrintStatistics(std::ostream& out, const TensorView& tensor, std::int64_t c
 
 void PrintJsonNumber(std::ostream& out, const TensorView& tensor, std::int64_t index) {
   const double value = LoadAsDouble(tensor.data_type, tensor.data, index);
-  if (std::isnan(value)) {
-    out << "\"NaN\"";
-  } else if (std::isinf(value)) {
-    out << (value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
-  } else {
+  if (std::isfinite(value)) {
     out << FormatElement(tensor, index);
+  } else {
+    out << '"' << JsonName(value) << '"';
   }
 }
 
@@ -175,6 +173,11 @@ void PrintValues(std::ostream& out, const TensorView& tensor) {
 
 void PrintJsonValues(std::ostream& out, const TensorView& tensor) {
   PrintJsonList(out, tensor, 0, 0);
+}
+
+std::string_view JsonName(double value) {
+  if (std::isnan(value)) return "NaN";
+  return value > 0 ? "Infinity" : "-Infinity";
 }
 
 void PrintJsonShape(std::ostream& out, absl::Span<const std::int64_t> shape) {

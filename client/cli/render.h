@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <ostream>
 #include <string>
+#include <string_view>
 
 #include "core/tensor.h"
 
@@ -29,9 +30,11 @@ std::string FormatBytes(std::int64_t bytes);
 // "...", and a line with the least, mean and greatest value follows.
 void PrintValues(std::ostream& out, const TensorView& tensor);
 
-// Nested lists, all elements. What JSON has no number for is a string: "NaN", "Infinity",
-// "-Infinity".
+// Nested lists, all elements. What JSON has no number for is a string: its JsonName.
 void PrintJsonValues(std::ostream& out, const TensorView& tensor);
+
+// "NaN", "Infinity" or "-Infinity". The value must be one of them.
+std::string_view JsonName(double value);
 
 // "[1, 3]" and the quoted, escaped form of a text.
 void PrintJsonShape(std::ostream& out, absl::Span<const std::int64_t> shape);

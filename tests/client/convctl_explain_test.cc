@@ -68,6 +68,29 @@ TEST(ConvctlExplain, GivesProgramsTheListAndTheSum) {
   EXPECT_EQ(parsed["receptive_field"], json({{0, 0}, {0, 1}}));
 }
 
+TEST(ConvctlExplain, GivesProgramsWhatJsonHasNoNumberForAsText) {
+  const json parsed = Embedded({"explain", "conv", "--input", "[inf,nan]", "--weight", "[1,-inf]",
+                                "--bias", "-inf", "--at", "0,0,0", "--json"})
+                          .json();
+  EXPECT_EQ(parsed["contributions"][0]["input_value"], "Infinity");
+  EXPECT_EQ(parsed["contributions"][0]["weight_value"], 1);
+  EXPECT_EQ(parsed["contributions"][1]["input_value"], "NaN");
+  EXPECT_EQ(parsed["contributions"][1]["weight_value"], "-Infinity");
+  EXPECT_EQ(parsed["bias"], "-Infinity");
+  EXPECT_EQ(parsed["value"], "NaN");
+}
+
+TEST(ConvctlExplain, GivesProgramsNoValuesOfBareShapes) {
+  const json parsed = Embedded({"explain", "conv", "--input", "[1,2]", "--weight-shape", "2",
+                                "--bias-shape", "1", "--at", "0,0,0", "--json"})
+                          .json();
+  const json& first = parsed["contributions"][0];
+  EXPECT_EQ(first["input_value"], 1);
+  EXPECT_FALSE(first.contains("weight_value"));
+  EXPECT_FALSE(parsed.contains("bias"));
+  EXPECT_FALSE(parsed.contains("value"));
+}
+
 TEST(ConvctlExplain, NeedsNoValues) {
   const Outcome names = Embedded({"explain", "conv", "--input-shape", "1,3,224,224",
                                   "--weight-shape", "64,3,7,7", "--at", "0,63,217,217"});
