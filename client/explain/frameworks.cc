@@ -1,7 +1,8 @@
 #include "client/explain/frameworks.h"
 
 #include <algorithm>
-#include <numeric>
+#include <cstdlib>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -17,6 +18,13 @@ constexpr Number kDilation = [](const Axis& a) { return a.dilation; };
 constexpr Number kBegin = [](const Axis& a) { return a.padding_begin; };
 constexpr Number kEnd = [](const Axis& a) { return a.padding_end; };
 constexpr Number kOutputPadding = [](const Axis& a) { return a.output_padding; };
+
+// How many cells TensorFlow's SAME puts before the input; nothing where it has another output size.
+std::optional<std::int64_t> SameBegin(const Axis& axis, std::int64_t input, std::int64_t output) {
+  if (output != (input - 1) / axis.stride + 1) return std::nullopt;
+  const std::int64_t total = (output - 1) * axis.stride + axis.effective_kernel() - input;
+  return std::max<std::int64_t>(0, total) / 2;
+}
 
 class Spelling {
  public:
@@ -255,11 +263,8 @@ class Spelling {
 
   bool IsSame() const {
     return std::all_of(problem_.axes().begin(), problem_.axes().end(), [&](const Axis& a) {
-      const std::int64_t conv_input = Conv() ? a.input : a.output;
-      const std::int64_t conv_output = Conv() ? a.output : a.input;
-      const std::int64_t total = std::max<std::int64_t>(
-          0, (conv_output - 1) * a.stride + a.effective_kernel() - conv_input);
-      return conv_output == (conv_input - 1) / a.stride + 1 && a.padding_begin == total / 2;
+      return a.padding_begin ==
+             (Conv() ? SameBegin(a, a.input, a.output) : SameBegin(a, a.output, a.input));
     });
   }
 
@@ -340,33 +345,31 @@ std::vector<std::string> FrameworkWarnings(const Problem& problem) {
   const auto any = [&](auto&& holds) {
     return std::any_of(problem.axes().begin(), problem.axes().end(), holds);
   };
-  if (conv && problem.padding_mode() == PaddingMode::kZeros && any([](const Axis& a) {
-        const std::int64_t total = (a.output - 1) * a.stride + a.effective_kernel() - a.input;
-        return a.output == (a.input - 1) / a.stride + 1 && total > 0 && total % 2 == 1 &&
-               a.padding_begin == a.padding_end;
-      })) {
-    warnings.push_back(
-        "TensorFlow's SAME gives this output size too, but other values: its padding is odd and "
-        "the odd cell goes to "
-        "the end, so its kernel starts one cell later than with this symmetric padding.");
+  for (const Axis& a : problem.axes()) {
+    if (!conv || problem.padding_mode() != PaddingMode::kZeros) break;
+    const std::int64_t same = SameBegin(a, a.input, a.output).value_or(a.padding_begin);
+    const std::int64_t later = a.padding_begin - same;
+    if (later == 0) continue;
+    warnings.push_back(fmt::format(
+        "TensorFlow's SAME gives this output size too, but other values: it begins with {} cells "
+        "of padding, so its kernel starts {} {} than with {}.",
+        same, std::abs(later), later > 0 ? "later" : "earlier", a.padding_begin));
+    break;
   }
   if (any([](const Axis& a) { return a.padding_begin != a.padding_end; })) {
     warnings.push_back(
         "PyTorch's layers take one padding for both ends; this one differs between beginning and "
-        "end, hence the extra "
-        "step.");
+        "end, hence the extra step.");
   }
   if (!conv && any([](const Axis& a) { return a.padding_begin > 0 || a.padding_end > 0; })) {
     warnings.push_back(
         "In a transposed convolution padding crops the result, so more padding means a smaller "
-        "output. It undoes the "
-        "padding of the convolution that this one reverses.");
+        "output. It undoes the padding of the convolution that this one reverses.");
   }
   if (!conv && any([](const Axis& a) { return a.output_padding > 0; })) {
     warnings.push_back(
         "Output padding adds cells at the end only. They are no zeros by definition: where padding "
-        "crops the end, they "
-        "show what was cropped.");
+        "crops the end, they show what was cropped.");
   }
   if (!conv && problem.groups() != 1) {
     warnings.push_back("TensorFlow has no groups in its transposed convolutions.");
@@ -380,8 +383,7 @@ std::vector<std::string> FrameworkWarnings(const Problem& problem) {
   }
   if (problem.padding_mode() == PaddingMode::kCircular) {
     warnings.push_back(
-        "NumPy and ONNX (from operator set 19 on) call this padding wrap; TensorFlow has none like "
-        "it.");
+        "NumPy and ONNX (operator set 19+) call this padding wrap; TensorFlow has none like it.");
   }
   if (problem.flip_kernel()) {
     warnings.push_back(
@@ -390,8 +392,7 @@ std::vector<std::string> FrameworkWarnings(const Problem& problem) {
   } else {
     warnings.push_back(
         "scipy.signal.convolve flips the kernel; PyTorch, ONNX, TensorFlow and this service do "
-        "not, so SciPy's "
-        "counterpart of a convolution is correlate, and of a transposed one convolve.");
+        "not, so SciPy's counterpart of a convolution is correlate, of a transposed one convolve.");
   }
   return warnings;
 }

@@ -15,6 +15,7 @@ namespace {
 
 using ::nlohmann::json;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 std::vector<std::string> Ones(const std::string& at) {
@@ -143,6 +144,24 @@ TEST(ConvctlDescribe, SpellsTheSameCallElsewhere) {
             "ConvTranspose(kernel_shape=[3, 3], strides=[2, 2], dilations=[1, 1], pads=[1, 1, 1, "
             "1], output_padding=[1, 1], group=1)");
   EXPECT_THAT(parsed["equal_direct_convolution"], HasSubstr("pad 1 before and 2 after"));
+}
+
+TEST(ConvctlDescribe, SaysHowFarTensorFlowsSameIsAway) {
+  const auto warnings = [](const std::string& input, const std::string& kernel,
+                           const std::string& stride, const std::string& padding) {
+    return Embedded({"describe", "conv", "--input-shape", input, "--weight-shape", kernel,
+                     "--stride", stride, "--padding", padding, "--json"})
+        .json()["warnings"]
+        .dump();
+  };
+  EXPECT_THAT(warnings("6", "3", "4", "2"),
+              HasSubstr("begins with 0 cells of padding, so its kernel starts 2 later"));
+  EXPECT_THAT(warnings("5", "3", "4", "2"), HasSubstr("starts 1 later than with 2."));
+  EXPECT_THAT(warnings("224", "3", "2", "1"), HasSubstr("starts 1 later than with 1."));
+  EXPECT_THAT(warnings("5", "3", "1", "0,2"), HasSubstr("starts 1 earlier than with 0."));
+  EXPECT_THAT(warnings("5", "3", "4", "1"), Not(HasSubstr("SAME")));
+  EXPECT_THAT(warnings("224", "3", "2", "0,1"), Not(HasSubstr("SAME")));
+  EXPECT_THAT(warnings("5", "3", "1", "0"), Not(HasSubstr("SAME")));
 }
 
 TEST(ConvctlSolve, FindsTheOutputPaddingThatGives28Back) {
