@@ -204,8 +204,8 @@ std::optional<ElementType> ParseDescr(std::string_view descr) {
 absl::Status UnknownType(std::string_view descr) {
   return absl::UnimplementedError(
       fmt::format("holds elements of type {}: expected float32 (f4), float64 (f8), "
-                  "float16 (f2), int8 (i1), uint8 (u1) or int32 (i4); convert it before "
-                  "saving, for example array.astype('float32')",
+                  "float16 (f2), int8 (i1), uint8 (u1) or, for a --bias, int32 (i4); convert it "
+                  "before saving, for example array.astype('float32')",
                   Quoted(descr, 64)));
 }
 

@@ -171,6 +171,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "holds elements of type \"<i8\": expected float32 (f4)"},
         Refusal{"Int64ShowsTheWayOut", ReadBytes(DataFile("int64")), kUnknown,
                 "array.astype('float32')"},
+        Refusal{"Int64LearnsWhereInt32IsTaken", ReadBytes(DataFile("int64")), kUnknown,
+                "or, for a --bias, int32 (i4);"},
         Refusal{"Bool", ReadBytes(DataFile("bool")), kUnknown, "\"|b1\""},
         Refusal{"Complex", ReadBytes(DataFile("complex")), kUnknown, "\"<c8\""},
         Refusal{"Structured", ReadBytes(DataFile("structured")), kUnknown, "('x', '<f4')"},
