@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "client/cli/command.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/option.h"
+#include "client/cli/text.h"
 #include "fmt/format.h"
 
 namespace convserve::cli {
@@ -31,6 +33,14 @@ struct BenchOptions {
   int attempts = 1;
   bool verify = false;
 };
+
+// CLI::Range lets NaN through.
+absl::StatusOr<double> ParseRate(std::string_view text) {
+  const double rate = ParseDouble(text).value_or(0);
+  if (rate >= 0.001 && rate <= 1e7) return rate;
+  return absl::InvalidArgumentError(
+      fmt::format("expected 0.001 to 10000000 requests a second, got {}", Quoted(text)));
+}
 
 absl::StatusOr<std::vector<bench::RequestKind>> ParseKinds(const std::vector<std::string>& texts) {
   std::vector<bench::RequestKind> kinds;
@@ -119,11 +129,11 @@ Action Declare(CLI::App& app) {
                  "with the shapes of input and weight; default small")
       ->type_name("KIND")
       ->allow_extra_args(false);
-  app.add_option("--rate", options->rate,
-                 "open loop: requests a second, evenly spaced, whatever becomes of them; latencies "
-                 "count from the moment at which a request was to be sent. Default: closed loop")
-      ->type_name("R")
-      ->check(CLI::Range(0.001, 1e7));
+  AddParsedOption(
+      app, "--rate", options->rate, ParseRate,
+      "open loop: requests a second, evenly spaced, whatever becomes of them; latencies "
+      "count from the moment at which a request was to be sent. Default: closed loop")
+      ->type_name("R");
   app.add_option("--concurrency", options->concurrency,
                  fmt::format("requests in flight: default 1; with --rate at most so many, default "
                              "{}",

@@ -101,7 +101,11 @@ TEST(ConvctlBench, SaysAtOnceThatNobodyIsThere) {
 TEST(ConvctlBench, ExplainsMistakes) {
   EXPECT_THAT(Embedded({"bench", "--request", "huge"}).err, HasSubstr("--request: expected tiny"));
   EXPECT_EQ(Embedded({"bench", "--request", "huge"}).exit_code, 2);
-  EXPECT_EQ(Embedded({"bench", "--rate", "0"}).exit_code, 2);
+  for (const char* rate : {"0", "nan", "inf", "-1", "1e8", "fast"}) {
+    const Outcome outcome = Embedded({"bench", "--requests", "1", "--rate", rate});
+    EXPECT_EQ(outcome.exit_code, 2) << outcome;
+    EXPECT_THAT(outcome.err, HasSubstr("--rate: expected 0.001 to 10000000 requests a second"));
+  }
   EXPECT_EQ(Embedded({"bench", "--request", "1,1,2:1,2,2"}).exit_code, 3);
 }
 
