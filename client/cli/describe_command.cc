@@ -118,6 +118,7 @@ void PrintJson(std::ostream& out, const Problem& problem, const Description& des
 
 absl::Status Run(const ConvolutionArguments& arguments, const std::optional<DrawingTarget>& drawing,
                  Session& session) {
+  if (absl::Status status = CheckDrawing(session, drawing); !status.ok()) return status;
   absl::StatusOr<ConvolutionRequest> request = ReadRequest(arguments, session.in());
   if (!request.ok()) return request.status();
   absl::StatusOr<Description> description =

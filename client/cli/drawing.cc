@@ -42,11 +42,15 @@ void AddDrawOption(CLI::App& app, std::optional<DrawingTarget>& target) {
       ->type_name("FILE.svg|FILE.html|-");
 }
 
+absl::Status CheckDrawing(const Session& session, const std::optional<DrawingTarget>& target) {
+  if (!target || target->format != DrawingFormat::kTerminal || !session.options().json) {
+    return absl::OkStatus();
+  }
+  return UsageError("--draw - does not go with --json; name a file");
+}
+
 absl::Status Draw(Session& session, const DrawingTarget& target, const DrawingRequest& request) {
   const bool on_out = target.format == DrawingFormat::kTerminal;
-  if (on_out && session.options().json) {
-    return UsageError("--draw - does not go with --json; name a file");
-  }
   const absl::StatusOr<std::string> drawing = Drawn(target.format, request);
   if (!drawing.ok()) return drawing.status();
   if (on_out) {

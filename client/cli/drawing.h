@@ -27,8 +27,10 @@ absl::StatusOr<DrawingTarget> ParseDrawingTarget(std::string_view text);
 // Declares --draw; parsing fills `target`, which must live as long as `app`.
 void AddDrawOption(CLI::App& app, std::optional<DrawingTarget>& target);
 
-// Draws to the target: a file, and a line about it on out (unless --json); or onto out. A drawing
-// on out beside --json is a usage error.
+// A drawing on out beside --json is a usage error: to be found before anything is printed.
+absl::Status CheckDrawing(const Session& session, const std::optional<DrawingTarget>& target);
+
+// Draws to the target: a file, and a line about it on out (unless --json); or onto out.
 absl::Status Draw(Session& session, const DrawingTarget& target, const DrawingRequest& request);
 
 }  // namespace convserve::cli

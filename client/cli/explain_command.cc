@@ -94,6 +94,7 @@ void PrintJson(std::ostream& out, const ConvolutionRequest& request, const Probl
 }
 
 absl::Status Run(Question question, Session& session) {
+  if (absl::Status status = CheckDrawing(session, question.drawing); !status.ok()) return status;
   absl::StatusOr<ConvolutionRequest> request = ReadRequest(question.arguments, session.in());
   if (!request.ok()) return request.status();
   const absl::StatusOr<Explanation> explanation =

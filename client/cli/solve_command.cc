@@ -324,6 +324,7 @@ absl::Status Run(const SolveOptions& options, Session& session) {
   if (options.invert && options.same) {
     return UsageError("--invert and --same are two questions: ask one");
   }
+  if (absl::Status status = CheckDrawing(session, options.drawing); !status.ok()) return status;
   if (options.invert) return SolveInverse(options, session);
   if (options.same) return SolveSame(options, session);
   if (!options.output) return UsageError("solve needs --output, or --invert, or --same");

@@ -209,8 +209,15 @@ TEST(ConvctlDraw, WritesPicturesAndPagesAndCharacters) {
   EXPECT_THAT(Read(folder.Path("y.html")), StartsWith("<!DOCTYPE html>"));
   line.back() = "-";
   EXPECT_THAT(Embedded(line).out, HasSubstr("\u2588\u2588  input that a tap reads"));
-  line.push_back("--json");
-  EXPECT_EQ(Embedded(line).exit_code, 2);
+  for (std::vector<std::string> refused :
+       {line,
+        {"describe", "conv", "--input-shape", "3", "--weight-shape", "1", "--draw", "-"},
+        {"solve", "--same", "--input", "3", "--kernel", "1", "--draw", "-"}}) {
+    refused.push_back("--json");
+    const Outcome outcome = Embedded(refused);
+    EXPECT_EQ(outcome.exit_code, 2) << outcome;
+    EXPECT_EQ(outcome.out, "");
+  }
 }
 
 TEST(ConvctlDraw, RefusesOtherEndingsAndPagesThatAreTooLarge) {
