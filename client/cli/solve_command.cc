@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "client/cli/command.h"
@@ -159,15 +160,18 @@ absl::Status SolveSizes(const SolveOptions& options, Session& session) {
   Json json = {{"input", options.input}, {"output", *options.output}};
   std::ostream& out = session.out();
   const bool text = !session.options().json;
+  const auto conv = Solve(Operation::kConv, QueryOf(Operation::kConv, options));
+  if (!conv.ok()) return conv.status();
+  const auto transpose =
+      Solve(Operation::kConvTranspose, QueryOf(Operation::kConvTranspose, options));
+  if (!transpose.ok()) return transpose.status();
   if (text) out << fmt::format("{} -> {}, best first\n", options.input, *options.output);
   std::optional<Solution> best;
-  for (const Operation operation : {Operation::kConv, Operation::kConvTranspose}) {
-    const SolveQuery query = QueryOf(operation, options);
-    const absl::StatusOr<Solutions> solutions = Solve(operation, query);
-    if (!solutions.ok()) return solutions.status();
+  for (const auto& [operation, solutions] :
+       {std::pair(Operation::kConv, &*conv), std::pair(Operation::kConvTranspose, &*transpose)}) {
     if (!best && !solutions->best.empty()) best = solutions->best.front();
     if (text) {
-      PrintSolutions(out, operation, query, *solutions);
+      PrintSolutions(out, operation, QueryOf(operation, options), *solutions);
     } else {
       json[operation == Operation::kConv ? "conv" : "conv_transpose"] = JsonOf(*solutions);
     }

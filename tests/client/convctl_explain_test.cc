@@ -193,7 +193,9 @@ TEST(ConvctlSolve, RefusesWhatIsNoQuestion) {
   EXPECT_EQ(Convctl({"solve", "--input", "3"}).exit_code, 2);
   EXPECT_EQ(Convctl({"solve", "--input", "3", "--same"}).exit_code, 2);
   EXPECT_EQ(Convctl({"solve", "--input", "3", "--same", "--kernel", "1..2"}).exit_code, 2);
-  EXPECT_EQ(Convctl({"solve", "--input", "3", "--output", "0"}).exit_code, 3);
+  const Outcome nothing = Convctl({"solve", "--input", "3", "--output", "0"});
+  EXPECT_EQ(nothing.exit_code, 3);
+  EXPECT_EQ(nothing.out, "");
   EXPECT_EQ(Convctl({"solve", "--input", "x", "--output", "0"}).exit_code, 2);
 }
 
