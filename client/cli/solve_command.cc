@@ -353,9 +353,17 @@ Action Declare(CLI::App& app) {
   app.add_flag("--uneven", options->uneven, "also paddings that differ by one between both ends");
   AddParsedOption(app, "--most", options->most, ParseSize, "how many to list; default 10")
       ->type_name("N");
-  app.add_flag("--invert", options->invert,
-               "which output padding makes conv-transpose restore --input after conv");
-  app.add_flag("--same", options->same, "which padding keeps the size (divided by the stride)");
+  CLI::Option* const invert =
+      app.add_flag("--invert", options->invert,
+                   "which output padding makes conv-transpose restore --input after conv");
+  CLI::Option* const same =
+      app.add_flag("--same", options->same, "which padding keeps the size (divided by the stride)");
+  for (CLI::Option* const question : {invert, same}) {
+    for (const char* option : {"--output", "--output-padding", "--uneven", "--most"}) {
+      question->excludes(app.get_option(option));
+    }
+  }
+  same->excludes(app.get_option("--padding"));
   AddDrawOption(app, options->drawing);
   return [options](Session& session) { return Run(*options, session); };
 }
