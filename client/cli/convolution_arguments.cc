@@ -48,14 +48,14 @@ class RequestReader {
   const TensorSource& source(Role role) const { return **sources_[role]; }
 
   absl::Status LoadFiles() {
-    int streams = 0;
+    const auto streams = std::count_if(sources_.begin(), sources_.end(), [](const auto* source) {
+      return *source && std::holds_alternative<StandardInput>(**source);
+    });
+    if (streams > 1) return UsageError("only one tensor can come from standard input");
     for (const Role role : {kInput, kWeight, kBias}) {
       if (!*sources_[role] || std::holds_alternative<Filter>(source(role)) ||
           std::holds_alternative<ShapeOnly>(source(role))) {
         continue;
-      }
-      if (std::holds_alternative<StandardInput>(source(role)) && ++streams > 1) {
-        return UsageError("only one tensor can come from standard input");
       }
       absl::StatusOr<LoadedTensor> loaded = Load(source(role), arguments_.layout, in_);
       if (!loaded.ok()) return About(kOptions[role], loaded.status());

@@ -163,9 +163,11 @@ TEST(Convctl, StandardInputIsATensorToo) {
       Convctl({"--embedded", "--json", "conv", "--input", "-", "--weight", "[[2]]"}, "[[1,2]]\n")
           .json();
   EXPECT_EQ(literal["values"], json::parse("[[[[2, 4]]]]"));
-  const Outcome twice = Convctl({"--embedded", "conv", "--input", "-", "--weight", "-"}, "[[1,2]]");
-  EXPECT_EQ(twice.exit_code, 2);
-  EXPECT_THAT(twice.err, HasSubstr("only one tensor can come from standard input"));
+  for (const char* text : {"[[1,2]]", "", "no tensor"}) {
+    const Outcome twice = Convctl({"--embedded", "conv", "--input", "-", "--weight", "-"}, text);
+    EXPECT_EQ(twice.exit_code, 2);
+    EXPECT_THAT(twice.err, HasSubstr("only one tensor can come from standard input"));
+  }
 }
 
 TEST(Convctl, DescribeTellsAxesBytesAndWork) {
