@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include "fmt/format.h"
 
@@ -35,25 +36,44 @@ mode_t ModeFor(const struct stat* old) {
   return 0666 & ~mask;
 }
 
+// Where the links of `path` lead, to a file that need not exist yet. open has been there, so they
+// end.
+std::string Followed(std::filesystem::path path) {
+  std::error_code error;
+  while (std::filesystem::is_symlink(path, error)) {
+    path = path.parent_path() / std::filesystem::read_symlink(path, error);
+  }
+  return path;
+}
+
+absl::Status WriteInPlace(int fd, std::initializer_list<std::string_view> parts) {
+  if (fd < 0) return SystemError();
+  absl::Status status = WriteAll(fd, parts);
+  if (close(fd) != 0 && status.ok()) status = SystemError();
+  return status;
+}
+
 }  // namespace
 
 absl::Status WriteFile(const std::string& path, std::initializer_list<std::string_view> parts) {
+  // The folder may allow to replace a file that may not be written.
+  const int old_fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (old_fd < 0 && errno != ENOENT) return SystemError();
   struct stat old;
-  const bool exists = stat(path.c_str(), &old) == 0;
-  if (exists && !S_ISREG(old.st_mode)) {
-    const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return SystemError();
-    absl::Status status = WriteAll(fd, parts);
-    close(fd);
-    return status;
-  }
-  std::string temporary = fmt::format("{}.XXXXXX", path);
+  const bool exists = old_fd >= 0 && fstat(old_fd, &old) == 0;
+  if (exists && !S_ISREG(old.st_mode)) return WriteInPlace(old_fd, parts);
+  if (exists) close(old_fd);
+  const std::string target = Followed(path);
+  std::string temporary = fmt::format("{}.XXXXXX", target);
   const int fd = mkstemp(temporary.data());
+  if (fd < 0 && errno == EACCES && exists) {
+    return WriteInPlace(open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC), parts);
+  }
   if (fd < 0) return SystemError();
   absl::Status status = WriteAll(fd, parts);
   if (status.ok() && fchmod(fd, ModeFor(exists ? &old : nullptr)) != 0) status = SystemError();
   if (close(fd) != 0 && status.ok()) status = SystemError();
-  if (status.ok() && std::rename(temporary.c_str(), path.c_str()) != 0) status = SystemError();
+  if (status.ok() && std::rename(temporary.c_str(), target.c_str()) != 0) status = SystemError();
   if (!status.ok()) unlink(temporary.c_str());
   return status;
 }

@@ -1,7 +1,9 @@
 #include "client/cli/file_writer.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <string>
 
 #include "client/cli/byte_reader.h"
@@ -38,6 +40,65 @@ TEST(FileWriter, KeepsTheModeOfAFileAndObeysTheUmaskForANewOne) {
   umask(before);
   ASSERT_EQ(stat(folder.Path("new").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0640u);
+}
+
+TEST(FileWriter, LinksStayAndWhatTheyLeadToIsWritten) {
+  const ScratchFolder folder;
+  const std::string old_path = folder.Write("old", "old");
+  std::filesystem::create_directory(folder.Path("links"));
+  std::filesystem::create_symlink("../old", folder.Path("links/to_old"));
+  std::filesystem::create_symlink("links/to_old", folder.Path("twice"));
+  std::filesystem::create_symlink(folder.Path("new"), folder.Path("to_new"));
+  ASSERT_TRUE(WriteFile(folder.Path("twice"), {"x"}).ok());
+  ASSERT_TRUE(WriteFile(folder.Path("to_new"), {"y"}).ok());
+  for (const char* link : {"links/to_old", "twice", "to_new"}) {
+    EXPECT_TRUE(std::filesystem::is_symlink(folder.Path(link))) << link;
+  }
+  EXPECT_EQ(ReadBytes(old_path), "x");
+  EXPECT_EQ(ReadBytes(folder.Path("new")), "y");
+  std::filesystem::create_symlink("circle", folder.Path("circle"));
+  EXPECT_FALSE(WriteFile(folder.Path("circle"), {"x"}).ok());
+}
+
+// Root may write everything: while this lives the process is somebody else.
+class Unprivileged {
+ public:
+  explicit Unprivileged(const ScratchFolder& folder) {
+    if (user_ != 0) return;
+    for (const char* name : {"", "file"}) {
+      EXPECT_EQ(chown(folder.Path(name).c_str(), kNobody, kNoGroup), 0);
+    }
+    EXPECT_EQ(seteuid(kNobody), 0);
+  }
+  ~Unprivileged() { EXPECT_EQ(seteuid(user_), 0); }
+  Unprivileged(const Unprivileged&) = delete;
+  Unprivileged& operator=(const Unprivileged&) = delete;
+
+ private:
+  static constexpr uid_t kNobody = 65534;
+  static constexpr gid_t kNoGroup = 65534;
+  const uid_t user_ = geteuid();
+};
+
+TEST(FileWriter, AFileThatMayNotBeWrittenIsNotReplaced) {
+  const ScratchFolder folder;
+  const std::string path = folder.Write("file", "old");
+  const Unprivileged user(folder);
+  chmod(path.c_str(), 0444);
+  const absl::Status status = WriteFile(path, {"new"});
+  EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(ReadBytes(path), "old");
+}
+
+TEST(FileWriter, AFileInAFolderThatTakesNoOtherIsWrittenInPlace) {
+  const ScratchFolder folder;
+  const std::string path = folder.Write("file", "old and longer");
+  const Unprivileged user(folder);
+  chmod(folder.Path("").c_str(), 0555);
+  EXPECT_TRUE(WriteFile(path, {"new"}).ok());
+  EXPECT_FALSE(WriteFile(folder.Path("other"), {"x"}).ok());
+  chmod(folder.Path("").c_str(), 0755);
+  EXPECT_EQ(ReadBytes(path), "new");
 }
 
 TEST(FileWriter, SaysWhyItCannotWrite) {
