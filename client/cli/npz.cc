@@ -21,8 +21,10 @@ constexpr std::uint64_t kMaxExpansion = 1032;
 struct Discard {
   void operator()(zip_t* archive) const { zip_discard(archive); }
   void operator()(zip_file_t* file) const { zip_fclose(file); }
+  void operator()(zip_source_t* source) const { zip_source_free(source); }
 };
 using Archive = std::unique_ptr<zip_t, Discard>;
+using Source = std::unique_ptr<zip_source_t, Discard>;
 using MemberFile = std::unique_ptr<zip_file_t, Discard>;
 
 std::string OpenError(int code) {
@@ -31,6 +33,10 @@ std::string OpenError(int code) {
   std::string message = zip_error_strerror(&error);
   zip_error_fini(&error);
   return message;
+}
+
+absl::Status NotArchived(std::string_view reason) {
+  return absl::UnknownError(fmt::format("cannot be archived: {}", reason));
 }
 
 class MemberReader : public ByteReader {
@@ -150,7 +156,7 @@ absl::StatusOr<Tensor> ReadNpz(const std::string& path, std::string_view member)
   return tensor;
 }
 
-absl::Status WriteNpz(const std::string& path, std::string_view member, const TensorView& tensor) {
+absl::StatusOr<std::string> EncodeNpz(std::string_view member, const TensorView& tensor) {
   std::string header = NpyHeader(tensor.data_type, tensor.shape);
   const std::optional<std::int64_t> bytes = ByteCount(tensor.data_type, tensor.shape);
   const zip_buffer_fragment_t fragments[] = {
@@ -158,27 +164,34 @@ absl::Status WriteNpz(const std::string& path, std::string_view member, const Te
       // libzip does not write to it; its type has no const.
       {reinterpret_cast<zip_uint8_t*>(const_cast<std::byte*>(tensor.data)),
        static_cast<zip_uint64_t>(bytes.value_or(0))}};
-  int error = 0;
-  Archive archive(zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &error));
-  if (archive == nullptr) {
-    return absl::UnknownError(fmt::format("cannot be written: {}", OpenError(error)));
-  }
-  const auto failed = [&archive] {
-    return absl::UnknownError(fmt::format("cannot be written: {}", zip_strerror(archive.get())));
-  };
+  const Source memory(zip_source_buffer_create(nullptr, 0, 0, nullptr));
+  if (memory == nullptr) return NotArchived("out of memory");
+  Archive archive(zip_open_from_source(memory.get(), ZIP_CREATE | ZIP_TRUNCATE, nullptr));
+  if (archive == nullptr) return NotArchived(zip_error_strerror(zip_source_error(memory.get())));
+  zip_source_keep(memory.get());  // the archive has taken it, and it is read below
   zip_source_t* const source = zip_source_buffer_fragment(archive.get(), fragments, 2, 0);
-  if (source == nullptr) return failed();
+  if (source == nullptr) return NotArchived(zip_strerror(archive.get()));
   const std::string name = fmt::format("{}.npy", member);
   const zip_int64_t index = zip_file_add(archive.get(), name.c_str(), source, ZIP_FL_ENC_UTF_8);
   if (index < 0) {
     zip_source_free(source);
-    return failed();
+    return NotArchived(zip_strerror(archive.get()));
   }
   // 1980-01-01, the earliest that a zip file knows.
   zip_file_set_dostime(archive.get(), static_cast<zip_uint64_t>(index), 0, 33, 0);
-  if (zip_close(archive.get()) != 0) return failed();
+  if (zip_close(archive.get()) != 0) return NotArchived(zip_strerror(archive.get()));
   (void)archive.release();
-  return absl::OkStatus();
+
+  zip_stat_t info;
+  zip_stat_init(&info);
+  std::string encoded;
+  if (zip_source_stat(memory.get(), &info) == 0 && zip_source_open(memory.get()) == 0) {
+    encoded.resize(info.size);
+    const zip_int64_t count = zip_source_read(memory.get(), encoded.data(), encoded.size());
+    zip_source_close(memory.get());
+    if (count == static_cast<zip_int64_t>(encoded.size())) return encoded;
+  }
+  return NotArchived(zip_error_strerror(zip_source_error(memory.get())));
 }
 
 }  // namespace convserve::cli

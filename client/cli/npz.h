@@ -18,9 +18,9 @@ namespace convserve::cli {
 // compression. Messages do not repeat the path.
 absl::StatusOr<Tensor> ReadNpz(const std::string& path, std::string_view member);
 
-// Writes an archive with one array, replacing the file. `tensor` must not be bfloat16 (see
-// WidenBFloat16). The same tensor gives the same bytes every time.
-absl::Status WriteNpz(const std::string& path, std::string_view member, const TensorView& tensor);
+// An archive with one array. `tensor` must not be bfloat16 (see WidenBFloat16). The same tensor
+// gives the same bytes every time.
+absl::StatusOr<std::string> EncodeNpz(std::string_view member, const TensorView& tensor);
 
 }  // namespace convserve::cli
 

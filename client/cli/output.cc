@@ -25,8 +25,11 @@ absl::Status WriteTensor(const OutputFile& file, const TensorView& tensor, Tenso
   switch (file.format) {
     case OutputFormat::kNpy:
       return WriteFile(file.path, {NpyHeader(tensor.data_type, tensor.shape), Bytes(tensor)});
-    case OutputFormat::kNpz:
-      return WriteNpz(file.path, file.member, tensor);
+    case OutputFormat::kNpz: {
+      absl::StatusOr<std::string> bytes = EncodeNpz(file.member, tensor);
+      if (!bytes.ok()) return bytes.status();
+      return WriteFile(file.path, {*bytes});
+    }
     default: {
       const PictureFormat format =
           file.format == OutputFormat::kPng ? PictureFormat::kPng : PictureFormat::kJpeg;

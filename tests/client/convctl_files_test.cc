@@ -1,4 +1,5 @@
 // convctl with files: NumPy arrays, pictures and the filters that go with them.
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -222,6 +223,18 @@ TEST_F(ConvctlFiles, FolderThatIsNotThereCannotBeWrittenTo) {
     EXPECT_EQ(outcome.exit_code, 1) << outcome;
     EXPECT_THAT(outcome.err, HasSubstr("convctl: --output: " + folder_.Path(name)));
     EXPECT_THAT(outcome.err, HasSubstr("cannot be written"));
+  }
+}
+
+TEST_F(ConvctlFiles, EveryFormatSaysWhatIsInTheWay) {
+  for (const std::string format : {"npy", "npz", "png"}) {
+    const auto written_to = [&](const std::string& path) {
+      return Embedded({"conv", "--input", "[[1]]", "--weight", "[[1]]", "--output", path}).err;
+    };
+    std::filesystem::create_directory(folder_.Path("folder." + format));
+    EXPECT_THAT(written_to(folder_.Path("folder." + format)), HasSubstr("Is a directory"));
+    std::filesystem::create_symlink("/dev/full", folder_.Path("full." + format));
+    EXPECT_THAT(written_to(folder_.Path("full." + format)), HasSubstr("No space left on device"));
   }
 }
 
