@@ -1,5 +1,7 @@
 #include "client/cli/session.h"
 
+#include <string_view>
+
 #include "client/cli/exit_code.h"
 #include "client/cli/text.h"
 #include "core/limits.h"
@@ -18,6 +20,33 @@ absl::Status CheckServer(const std::string& server) {
   }
   return UsageError(
       fmt::format("--server: expected host:port or unix:/path, got {}", Quoted(server)));
+}
+
+struct Advice {
+  bool tls;
+  std::string_view sign;  // in what gRPC says
+  std::string_view text;
+};
+
+constexpr Advice kAdvice[] = {
+    {false, "Socket closed", "if it wants TLS, say --tls"},
+    {false, "Connection reset by peer", "if it wants TLS, say --tls"},
+    {true, "wrong version number", "it speaks no TLS: leave out --tls and what begins with it"},
+    {true, "certificate verify failed", "name the authority of its certificate with --tls-ca"},
+    {true, "is not in peer certificate", "say what name its certificate is for: --tls-server-name"},
+    {true, "Socket closed", "if it wants a certificate, see --tls-cert"},
+    {true, "Connection reset by peer", "if it wants a certificate, see --tls-cert"},
+    {true, "empty address list",
+     "see that --tls-ca, --tls-cert and --tls-key are whole PEM files and fit together"},
+};
+
+std::string_view AdviceOn(bool tls, std::string_view message) {
+  for (const Advice& advice : kAdvice) {
+    if (advice.tls == tls && message.find(advice.sign) != std::string_view::npos) {
+      return advice.text;
+    }
+  }
+  return "start one with `convserve`, or use --embedded";
 }
 
 }  // namespace
@@ -40,6 +69,7 @@ absl::StatusOr<const ConvolutionClient*> Session::Client(ClientOptions client_op
       return UsageError(
           fmt::format("{} (--tls), or say --plaintext-token", std::string(status.message())));
     }
+    tls_ = security->tls;
     client_options.security = *std::move(security);
     client_ = std::make_unique<ConvolutionClient>(options_.server, client_options);
     return client_.get();
@@ -68,9 +98,8 @@ std::unique_ptr<Progress> Session::StartProgress() {
 absl::Status Session::Explained(const absl::Status& status) const {
   const std::string message(status.message());
   if (status.code() == absl::StatusCode::kUnavailable && !options_.embedded) {
-    return absl::UnavailableError(fmt::format(
-        "cannot reach a server at {} ({}); start one with `convserve`, or use --embedded",
-        options_.server, message));
+    return absl::UnavailableError(fmt::format("cannot reach a server at {} ({}); {}",
+                                              options_.server, message, AdviceOn(tls_, message)));
   }
   if (status.code() == absl::StatusCode::kUnauthenticated) {
     return absl::UnauthenticatedError(

@@ -87,6 +87,7 @@ class Session {
   Streams streams_;
   Surroundings surroundings_;
   GlobalOptions options_;
+  bool tls_ = false;
   std::unique_ptr<Server> server_;
   std::unique_ptr<ConvolutionClient> client_;
 };

@@ -184,6 +184,33 @@ TEST_F(ClientSecurityTest, ConvctlSendsTheTokenOfAFile) {
   EXPECT_EQ(Convctl(Typed(command)).exit_code, 0);
 }
 
+TEST_F(ClientSecurityTest, ConvctlAdvisesOnConnectionsThatFail) {
+  const auto plain = Server::Start({.listen = {"127.0.0.1:0"}});
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  const std::string ca = folder_.path("ca.pem");
+  const std::string broken =
+      folder_.Write("broken.pem", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n");
+  const struct {
+    std::vector<std::string> arguments;
+    const char* advice;
+  } rows[] = {
+      {{"--server", address()}, "say --tls\n"},
+      {{"--server", address(), "--tls"}, "with --tls-ca\n"},
+      {{"--server", address(), "--tls-ca", ca, "--tls-server-name", "elsewhere"},
+       "--tls-server-name\n"},
+      {{"--server", address(), "--tls-ca", ca}, "see --tls-cert\n"},
+      {{"--server", address(), "--tls-ca", broken}, "whole PEM files"},
+      {{"--server", (*plain)->addresses()[0], "--tls"}, "leave out --tls"},
+  };
+  for (const auto& row : rows) {
+    std::vector<std::string> command = {"bench", "--requests", "1"};
+    command.insert(command.end(), row.arguments.begin(), row.arguments.end());
+    const Outcome outcome = Convctl(command);
+    EXPECT_EQ(outcome.exit_code, 4) << outcome;
+    EXPECT_THAT(outcome.err, HasSubstr(row.advice));
+  }
+}
+
 TEST_F(ClientSecurityTest, ConvctlExplainsMistakes) {
   const std::string empty = folder_.Write("empty", "");
   const std::string text = folder_.Write("text", "two words\n");
