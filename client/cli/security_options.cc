@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <string_view>
 #include <utility>
 
@@ -16,12 +16,16 @@ namespace {
 
 absl::StatusOr<std::string> Read(std::string_view option, const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  if (!file.is_open() || file.bad() || text.empty()) {
-    const char* reason = file.is_open() ? "the file is empty" : std::strerror(errno);
+  std::ostringstream text;
+  if (file.is_open()) {
+    errno = 0;
+    text << file.rdbuf();  // fails where there is nothing to read, without an error
+  }
+  if (!file.is_open() || text.fail()) {
+    const char* reason = errno == 0 ? "the file is empty" : std::strerror(errno);
     return UsageError(fmt::format("{}: {}: {}", option, path, reason));
   }
-  return text;
+  return text.str();
 }
 
 }  // namespace

@@ -222,6 +222,8 @@ TEST_F(ClientSecurityTest, ConvctlExplainsMistakes) {
     std::string explanation;
   } rows[] = {
       {{"--tls-ca", "/no/such/file"}, "--tls-ca: /no/such/file: No such file"},
+      {{"--tls-ca", "/tmp"}, "--tls-ca: /tmp: Is a directory"},
+      {{"--token-file", "/tmp"}, "--token-file: /tmp: Is a directory"},
       {{"--tls-ca", empty}, "is empty"},
       {{"--tls-ca", text}, "expected PEM"},
       {{"--tls-cert", ca}, "go together"},
