@@ -1,7 +1,9 @@
+#include <grpc/support/log.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <ctime>
 #include <iostream>
 #include <stop_token>
@@ -41,6 +43,8 @@ int main(int argc, char** argv) {
   std::stop_source stop;
   HandleSignals(signals, stop);
 
+  // What gRPC says on standard error repeats our own messages; GRPC_VERBOSITY asks for it.
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
   std::ios::sync_with_stdio(false);
   return convserve::cli::RunConvctl(
       std::vector<std::string>(argv + 1, argv + argc), {std::cin, std::cout, std::cerr},

@@ -59,6 +59,11 @@ class Cli(unittest.TestCase):
     def test_the_server_is_healthy(self):
         self.assertEqual(convctl("health").returncode, DONE)
 
+    def test_grpc_adds_nothing_to_a_complaint(self):
+        result = convctl("--tls", "bench", "--requests", "1")
+        self.assertEqual(result.returncode, UNREACHABLE)
+        self.assertRegex(result.stderr, r"\Aconvctl: .*leave out --tls.*\n\Z")
+
     def test_the_stride_4_example_gives_its_6x6(self):
         y = values("conv-transpose", "--input", "[[1,2],[3,4]]", "--weight", "[[1,2],[0,1]]", "--stride", "4")
         self.assertEqual(y.reshape(6, 6).tolist(), [[1, 2, 0, 0, 2, 4], [0, 1, 0, 0, 0, 2], [0] * 6, [0] * 6,
