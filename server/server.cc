@@ -165,6 +165,10 @@ struct Server::Parts {
              }});
     if (!opened.ok()) return opened.status();
     security = *std::move(opened);
+    return absl::OkStatus();
+  }
+
+  void WarnOfExposure() {
     for (const std::string& address : options.listen) {
       if (security->has_tls() || IsLocal(address)) continue;
       log->Write(Severity::kWarning, "exposed",
@@ -173,7 +177,6 @@ struct Server::Parts {
                    "calls are plaintext; add --tls-cert and --tls-key, or keep it behind "
                    "a proxy or mesh that encrypts"}});
     }
-    return absl::OkStatus();
   }
 
   Metrics::Moment Now() const {
@@ -256,6 +259,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& reque
   if (const absl::Status status = parts->OpenSecurity(); !status.ok()) return status;
   auto listening = ListenAll(options.listen);
   if (!listening.ok()) return listening.status();
+  parts->WarnOfExposure();
   std::optional<Listening> metrics;
   if (!options.metrics_listen.empty()) {
     auto bound = OperatorPort::Bind(options.metrics_listen);

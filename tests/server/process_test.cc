@@ -96,6 +96,9 @@ TEST(Process, WrongUsageEndsWithTwo) {
   Child out_of_range({"--threads", "9999"});
   EXPECT_EQ(out_of_range.Wait(), 2);
   EXPECT_THAT(out_of_range.ReadErrors(), HasSubstr("--threads: expected 0 to 1024, got 9999"));
+  Child no_address({"--listen", "foo"});
+  EXPECT_EQ(no_address.Wait(), 2);
+  EXPECT_THAT(no_address.ReadErrors(), StartsWith("convserve: --listen: expected"));
   Child forced({}, {"CONVSERVE_ISA=mmx"});
   EXPECT_EQ(forced.Wait(), 2);
 }
