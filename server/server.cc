@@ -58,7 +58,11 @@ absl::Status CheckRanges(const ServerOptions& options) {
   if (options.max_multiply_adds < 1) {
     return Out("--max-multiply-adds", "at least 1", options.max_multiply_adds);
   }
-  if (options.memory_limit < 0) return Out("--memory-limit", "at least 0", options.memory_limit);
+  // With less the smallest messages would be refused.
+  if (options.memory_limit != 0 && options.memory_limit < kMinMessageBytes) {
+    return Out("--memory-limit", fmt::format("0 or at least {}", kMinMessageBytes),
+               options.memory_limit);
+  }
   if (options.max_requests < 1) return Out("--max-requests", "at least 1", options.max_requests);
   const ConnectionLimits& limits = options.connections;
   if (limits.max_connections < 0) {

@@ -108,6 +108,7 @@ TEST(Start, RefusesOptionsOutOfTheirRange) {
            Row{"--max-message-bytes", {.max_message_bytes = std::int64_t{1} << 31}},
            Row{"--max-multiply-adds", {.max_multiply_adds = 0}},
            Row{"--memory-limit", {.memory_limit = -1}},
+           Row{"--memory-limit", {.memory_limit = 1}},
            Row{"--max-requests", {.max_requests = 0}},
            Row{"--log-level", {.log_level = "loud"}},
            Row{"--log-format", {.log_format = "xml"}},

@@ -224,9 +224,11 @@ TEST(Call, TheForcedAlgorithmIsTheOneThatRuns) {
 }
 
 TEST(Call, MoreMemoryThanTheServerHasIsRefused) {
-  const auto server = StartServer({.listen = {"127.0.0.1:0"}, .memory_limit = 100});
+  const auto server = StartServer({.listen = {"127.0.0.1:0"}, .memory_limit = 64 << 10});
+  v1::ConvRequest request = SmallConv();
+  request.mutable_parameters()->add_padding(100);  // 201 x 201 floats
   v1::ConvResponse response;
-  const absl::Status status = Caller(ChannelTo(server->addresses()[0])).Conv(SmallConv(), response);
+  const absl::Status status = Caller(ChannelTo(server->addresses()[0])).Conv(request, response);
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(ReasonOf(status), "MEMORY_LIMIT");
 }
