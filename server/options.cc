@@ -116,7 +116,12 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
   app.footer(kFooter);
   app.set_version_flag("--version", "convserve " CONVSERVE_VERSION);
   app.allow_config_extras(CLI::config_extras_mode::error);
-  app.set_config("--config", "", "File to read options from")->type_name("FILE");
+  // CLI11 reads the file before it looks at the environment.
+  const bool file_in_environment = InEnvironment("config");
+  app.set_config("--config", file_in_environment ? std::getenv("CONVSERVE_CONFIG") : "",
+                 "File to read options from", file_in_environment)
+      ->type_name("FILE")
+      ->envname("CONVSERVE_CONFIG");
 
   std::set<std::string> known;
   const auto add = [&](const char* name, auto& value, std::string help) {

@@ -151,6 +151,20 @@ TEST(Options, TheCommandLineIsStrongerThanTheEnvironmentAndThatThanTheFile) {
   EXPECT_EQ(parsed.line().server.max_multiply_adds, 1);
 }
 
+TEST(Options, TheEnvironmentMayNameTheFile) {
+  const ConfigFile file("threads = 3\n");
+  {
+    const ScopedEnvironment config("CONVSERVE_CONFIG", file.path());
+    EXPECT_EQ(Parse({}).line().server.threads, 3);
+  }
+  const ScopedEnvironment config("CONVSERVE_CONFIG", "/no/such/file");
+  EXPECT_EQ(Parse({"--config", file.path()}).line().server.threads, 3);
+  const Parsed missing = Parse({});
+  ASSERT_TRUE(std::holds_alternative<ExitCode>(missing.result));
+  EXPECT_EQ(missing.exit_code(), 2);
+  EXPECT_THAT(missing.err, HasSubstr("/no/such/file"));
+}
+
 TEST(Options, TheEnvironmentAndTheFileTakeSeveralAddresses) {
   const ConfigFile file(
       "listen = [\"127.0.0.1:1\", \"127.0.0.1:2\"]\nmax-message-bytes = \"2MiB\"\n");
@@ -210,6 +224,7 @@ TEST(Options, HelpNamesEveryOptionItsEnvironmentAndItsDefault) {
                            "CONVSERVE_DRAIN_SECONDS",
                            "--log-level",
                            "--config",
+                           "CONVSERVE_CONFIG",
                            "--drain-wait",
                            "2500ms",
                            "--max-connection-idle",
