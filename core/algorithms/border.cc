@@ -163,6 +163,7 @@ void BorderRepair<Sum>::Repair(const Filters& filters, const Outputs& outputs) c
   const auto count = static_cast<std::int64_t>(filters.numbers.size());
   const std::int64_t depth = patches_.depth();
   for (std::int64_t block = 0; block < depth; block += depth_block_) {
+    if (run_.stop.stop_requested()) return;
     const std::int64_t block_end = std::min(block + depth_block_, depth);
     for (std::int64_t part = block; part < block_end; part += kRunningSum) {
       const std::int64_t length = std::min(kRunningSum, block_end - part);
