@@ -174,8 +174,7 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
       ->type_name("COUNT");
   add("memory-limit", server.memory_limit,
       "Memory for the tensors of all requests in progress, at least 64KiB; 0: half of the "
-      "machine's "
-      "or container's")
+      "machine's or container's")
       ->type_name("SIZE")
       ->transform(size);
   add("max-requests", server.max_requests,

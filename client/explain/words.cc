@@ -93,7 +93,7 @@ std::string OverlapLine(const Problem& problem, const AxisDescription& axis) {
         most);
   }
   if (least == most) {
-    return fmt::format("even, no checkerboard: away from the borders every output receives {}",
+    return fmt::format("even, no checkerboard: an output away from the borders receives {}",
                        Plural(most, "tap"));
   }
   const std::int64_t s = axis.axis.stride;
