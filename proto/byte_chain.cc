@@ -26,6 +26,14 @@ std::vector<grpc::Slice> TakePieces(grpc::ByteBuffer& buffer) {
 
 std::int64_t SizeOf(const grpc::Slice& piece) { return static_cast<std::int64_t>(piece.size()); }
 
+// Gives pieces back. That may wake what waits in gRPC for memory, and gRPC sets up what is woken to
+// run when the last reference ends in one of its buffers, but not when it ends in a slice.
+void GiveBack(std::span<grpc::Slice> pieces) {
+  if (pieces.empty()) return;
+  const grpc::ByteBuffer last(pieces.data(), pieces.size());
+  std::fill(pieces.begin(), pieces.end(), grpc::Slice());
+}
+
 ByteRange Common(ByteRange a, ByteRange b) {
   return {std::max(a.begin, b.begin), std::min(a.end, b.end)};
 }
@@ -40,8 +48,13 @@ ByteChain::ByteChain(std::vector<grpc::Slice> pieces) : pieces_(std::move(pieces
 }
 
 ByteChain::ByteChain(ByteChain&&) noexcept = default;
-ByteChain& ByteChain::operator=(ByteChain&&) noexcept = default;
-ByteChain::~ByteChain() = default;
+ByteChain& ByteChain::operator=(ByteChain&& other) noexcept {
+  // `other` gives ours back.
+  pieces_.swap(other.pieces_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+ByteChain::~ByteChain() { GiveBack(pieces_); }
 
 std::size_t ByteChain::pieces() const { return pieces_.size(); }
 
@@ -85,7 +98,7 @@ void ByteChain::MoveOut(const Part& part, std::span<const Move> moves,
                     static_cast<std::size_t>(common.size()));
       }
     }
-    if (!stays) pieces_[i] = grpc::Slice();
+    if (!stays) GiveBack({&pieces_[i], 1});
     begin = whole.end;
   }
 }

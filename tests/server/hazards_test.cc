@@ -141,6 +141,28 @@ TEST(Hazard02, MessagesUpToTheLimitPassBesideEachOther) {
   for (auto& call : calls) EXPECT_EQ(call.get(), absl::OkStatus());
 }
 
+// gRPC reclaims memory while what it has read is given back, on whatever thread that is.
+TEST(Hazard02, MoreUploadsThanFitAtOnceLeaveTheServerServing) {
+  const ServerProcess server({"--max-message-bytes", std::to_string(2 * kMiB), "--memory-limit",
+                              std::to_string(8 * kMiB), "--threads", "1"});
+  v1::ConvRequest request = SmallConv();
+  request.mutable_input()->clear_values();
+  request.mutable_input()->set_shape(2, 480);
+  request.mutable_input()->set_shape(3, 1024);
+  request.mutable_input()->set_data(std::string(std::size_t{480} * 1024 * 4, '\0'));
+  request.mutable_parameters()->add_stride(16);
+  const grpc::ByteBuffer message = InOneSlice(request.SerializeAsString());
+  std::vector<std::future<void>> callers;
+  for (int i = 0; i < 32; ++i) {
+    callers.push_back(std::async(std::launch::async, [&] {
+      const auto channel = server.Channel();
+      for (int round = 0; round < 4; ++round) (void)Send(channel, "Conv", message);
+    }));
+  }
+  for (auto& caller : callers) caller.get();
+  server.ExpectServing();
+}
+
 TEST(Hazard03, CompressedBombsAreUnimplementedAndLeaveMemoryFlat) {
   const ServerProcess server({});
   const std::int64_t before = server.PeakMemory();
