@@ -54,8 +54,8 @@ struct Security::Watched {
   std::vector<std::string> paths;
   absl::Status (Security::*load)();
 
-  std::string used = {};    // the signatures of what is in use,
-  std::string seen = {};    // at the last look,
+  std::string used = {};    // the signatures of what is in use
+  std::string seen = {};    // of what was broken at the last look, with the reason,
   std::string broken = {};  // of what was reported as broken
 
   std::string Signatures() const {
@@ -82,7 +82,7 @@ absl::StatusOr<std::unique_ptr<Security>> Security::Open(const SecurityOptions& 
   }
   for (Watched& files : security->watched_) {
     // Taken before the files are read: what changes meanwhile is read again.
-    files.used = files.seen = files.Signatures();
+    files.used = files.Signatures();
     if (absl::Status status = (security.get()->*files.load)(); !status.ok()) return status;
   }
   if (security->watched_.empty()) {
@@ -138,7 +138,7 @@ void Security::Watch() {
 
 void Security::LookAt(Watched& files) {
   std::string present = files.Signatures();
-  if (present == files.used || present == files.broken) return;
+  if (present == files.used) return;
   // What changes while it is read is read again, and reported once.
   constexpr int kMostReads = 3;
   absl::Status status;
@@ -149,15 +149,21 @@ void Security::LookAt(Watched& files) {
     present = std::move(after);
   }
   if (status.ok()) {
-    files.used = present;
+    files.used = std::move(present);
+    files.seen.clear();
     files.broken.clear();
-  } else if (present != files.seen) {
+  } else {
+    // Broken files may become good without a change of their own: a certificate begins to count, a
+    // key may be read. So they are read at every look, and reported once.
+    std::string found = present + std::string(status.message());
+    if (found == files.broken) return;
     // A rotation changes several files one after the other: what is broken counts only once it
     // stays so for two looks.
-    files.seen = std::move(present);
-    return;
-  } else {
-    files.broken = std::move(present);
+    if (found != files.seen) {
+      files.seen = std::move(found);
+      return;
+    }
+    files.broken = std::move(found);
   }
   observer_.reloaded(files.name, status);
 }

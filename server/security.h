@@ -1,5 +1,5 @@
 // The server's certificates and tokens: read and checked at the start, and again whenever their
-// files change. Files that are broken then are left alone: what was good before goes on.
+// files change. While they are broken then, what was good before goes on.
 #ifndef CONVSERVE_SERVER_SECURITY_H_
 #define CONVSERVE_SERVER_SECURITY_H_
 

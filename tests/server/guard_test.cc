@@ -1,6 +1,9 @@
 // Tokens: which there are, which calls need one, and how they change.
 #include "server/guard.h"
 
+#include <filesystem>
+#include <fstream>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/tokens.h"
@@ -152,6 +155,19 @@ TEST_F(GuardTest, ABrokenTokenFileChangesNothing) {
   }
   EXPECT_EQ(Ask(kDescribe, {std::string("Bearer ") + kToken}), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Ask(kDescribe, {}), absl::StatusCode::kUnauthenticated);
+}
+
+TEST_F(GuardTest, ABrokenTokenFileCountsOnceItIsGoodThoughNoChangeIsSeen) {
+  folder_.Write("tokens", std::string(std::string_view(kOther).size(), '#'));
+  const std::string failed = "convserve_reloads_total{file=\"tokens\",result=\"failed\"} 1\n";
+  while (HttpAsk(server_->metrics_address(), "/metrics").body.find(failed) == std::string::npos) {
+  }
+  const auto time = std::filesystem::last_write_time(file_);
+  std::fstream(file_, std::ios::in | std::ios::out) << kOther;
+  std::filesystem::last_write_time(file_, time);
+  while (Ask(kDescribe, {std::string("Bearer ") + kOther}) == absl::StatusCode::kUnauthenticated) {
+  }
+  EXPECT_THAT(HttpAsk(server_->metrics_address(), "/metrics").body, HasSubstr(failed));
 }
 
 TEST_F(GuardTest, RefusalsAreCountedAndLoggedWithoutTheToken) {
