@@ -1,7 +1,13 @@
 #include "server/log.h"
 
+#include <limits.h>
+#include <poll.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cctype>
+#include <chrono>
 #include <cmath>
 #include <iterator>
 #include <utility>
@@ -9,15 +15,21 @@
 #include "fmt/format.h"
 #include "nlohmann/json.hpp"
 #include "spdlog/async_logger.h"
+#include "spdlog/details/null_mutex.h"
 #include "spdlog/details/thread_pool.h"
 #include "spdlog/pattern_formatter.h"
-#include "spdlog/sinks/stdout_sinks.h"
+#include "spdlog/sinks/base_sink.h"
 
 namespace convserve {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr std::size_t kMaxTextBytes = 2048;
 constexpr std::size_t kQueuedEvents = 8192;
+
+// How long the end waits for those who do not read what is still queued.
+constexpr std::chrono::seconds kPatience{1};
 
 constexpr char kTextPattern[] = "%Y-%m-%dT%H:%M:%S.%eZ %l %v";
 constexpr char kJsonPattern[] = R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})";
@@ -61,9 +73,45 @@ void Append(std::string& line, const LogField& field, bool json) {
   line += std::visit(Visitor{json}, field.value);
 }
 
+// Standard error. Whoever reads it may have stopped, so nothing is written that might block.
+class StandardError final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  // From then on what does not find room at once is dropped. From any thread.
+  void EndAt(Clock::time_point end) { end_ = end; }
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& event) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(event, line);
+    std::string_view rest(line.data(), line.size());
+    while (!rest.empty() && AwaitRoom()) {
+      // So much fits into a pipe that has room.
+      const ssize_t size =
+          write(STDERR_FILENO, rest.data(), std::min<std::size_t>(rest.size(), PIPE_BUF));
+      if (size < 0) return;
+      rest.remove_prefix(static_cast<std::size_t>(size));
+    }
+  }
+  void flush_() override {}
+
+ private:
+  bool AwaitRoom() const {
+    constexpr int kLookMilliseconds = 100;
+    pollfd room{STDERR_FILENO, POLLOUT, 0};
+    while (true) {
+      const bool ended = Clock::now() >= end_.load();
+      if (poll(&room, 1, ended ? 0 : kLookMilliseconds) != 0) return true;
+      if (ended) return false;
+    }
+  }
+
+  std::atomic<Clock::time_point> end_ = Clock::time_point::max();
+};
+
 }  // namespace
 
 struct Log::Sink {
+  std::shared_ptr<StandardError> error;
   std::shared_ptr<spdlog::details::thread_pool> writer;
   std::shared_ptr<spdlog::logger> logger;
 };
@@ -82,10 +130,10 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Make(const Options& options) {
   }
   auto sink = std::make_unique<Sink>();
   if (level != spdlog::level::off) {
+    sink->error = std::make_shared<StandardError>();
     sink->writer = std::make_shared<spdlog::details::thread_pool>(kQueuedEvents, 1);
     sink->logger = std::make_shared<spdlog::async_logger>(
-        "convserve", std::make_shared<spdlog::sinks::stderr_sink_mt>(), sink->writer,
-        spdlog::async_overflow_policy::overrun_oldest);
+        "convserve", sink->error, sink->writer, spdlog::async_overflow_policy::overrun_oldest);
     sink->logger->set_level(level);
     sink->logger->set_formatter(std::make_unique<spdlog::pattern_formatter>(
         json ? kJsonPattern : kTextPattern, spdlog::pattern_time_type::utc));
@@ -95,7 +143,9 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Make(const Options& options) {
 
 Log::Log(std::unique_ptr<Sink> sink, bool json) : sink_(std::move(sink)), json_(json) {}
 
-Log::~Log() = default;
+Log::~Log() {
+  if (sink_->error != nullptr) sink_->error->EndAt(Clock::now() + kPatience);
+}
 
 bool Log::Wants(Severity severity) const {
   return sink_->logger != nullptr && sink_->logger->should_log(LevelOf(severity));

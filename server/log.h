@@ -59,7 +59,7 @@ class Log {
   // INVALID_ARGUMENT for a level or a format that does not exist.
   static absl::StatusOr<std::unique_ptr<Log>> Make(const Options& options);
 
-  // Writes what is still queued.
+  // Writes what is still queued, as far as standard error takes it within a second.
   ~Log();
 
   Log(const Log&) = delete;

@@ -1,11 +1,15 @@
 // The convserve process: what it prints, what signals do, how it ends.
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/child.h"
 #include "tests/server/fixture.h"
 #include "tests/server/http.h"
+#include "tests/server/scratch.h"
 
 namespace convserve {
 namespace {
@@ -15,6 +19,13 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr std::string_view kListening = "listening on ";
+
+// What the shell makes of these words before the server, which it becomes, is started.
+Child InShell(const std::string& words, const std::vector<std::string>& arguments) {
+  std::vector<std::string> all = {"-c", words, CONVSERVE_BINARY_DIR "/bin/convserve"};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  return Child(Program("/bin/sh"), all);
+}
 
 // A server that takes one request at a time and computes slowly.
 class ProcessTest : public ::testing::Test {
@@ -76,6 +87,21 @@ TEST(Process, WhileItWaitsForLoadBalancersItServesOnAndSaysThatItIsLeaving) {
   EXPECT_TRUE(Caller(ChannelTo(address)).Conv(SmallConv(), response).ok()) << "a new connection";
   child.Signal(SIGTERM);
   EXPECT_EQ(child.Wait(), 128 + SIGTERM);
+}
+
+TEST(Process, ItEndsThoughNobodyReadsItsStandardError) {
+  const ScratchFolder folder;
+  const std::string pipe = folder.path("errors");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = open(pipe.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  while (write(reader, "x", 1) == 1) {
+  }
+  Child child =
+      InShell("exec \"$0\" \"$@\" 2>" + pipe, {"--listen", "127.0.0.1:0", "--drain-wait", "0"});
+  EXPECT_THAT(child.ReadLine(), StartsWith(std::string(kListening)));
+  child.Signal(SIGTERM);
+  EXPECT_EQ(child.Wait(), 0);
+  close(reader);
 }
 
 TEST(Process, CheckSaysWhetherAServerWouldStart) {
