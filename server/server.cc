@@ -97,6 +97,10 @@ constexpr int kDefaultConnections = 1000;
 // Whether the machine and the process have what was asked for.
 absl::Status CheckConnections(const ServerOptions& options) {
   const std::int64_t room = ConnectionsThatFit();
+  if (room == 0 && !options.listen.empty()) {
+    return absl::FailedPreconditionError(
+        "the limit on open files (ulimit -n) leaves no room for a connection");
+  }
   if (options.connections.max_connections <= room) return absl::OkStatus();
   return absl::FailedPreconditionError(
       fmt::format("--max-connections: {} do not fit, the limit on open files (ulimit -n) leaves "

@@ -104,6 +104,12 @@ TEST(Process, ItEndsThoughNobodyReadsItsStandardError) {
   close(reader);
 }
 
+TEST(Process, WithoutRoomForAConnectionItDoesNotStart) {
+  Child child = InShell("ulimit -n 129; exec \"$0\" \"$@\"", {"--listen", "127.0.0.1:0"});
+  EXPECT_EQ(child.Wait(), 1);
+  EXPECT_THAT(child.ReadErrors(), HasSubstr("ulimit -n"));
+}
+
 TEST(Process, CheckSaysWhetherAServerWouldStart) {
   Child good({"--check", "--listen", "127.0.0.1:0"});
   EXPECT_EQ(good.ReadLine(), "this configuration works");
