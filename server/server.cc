@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -263,7 +264,13 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& reque
   const ServerOptions options = Resolve(requested);
   if (const absl::Status status = CheckConnections(options); !status.ok()) return status;
   SetUpGrpc(options);
-  auto parts = std::make_unique<Parts>(options, *algorithm, *std::move(log));
+  std::unique_ptr<Parts> parts;
+  try {
+    parts = std::make_unique<Parts>(options, *algorithm, *std::move(log));
+  } catch (const std::system_error& e) {
+    return absl::FailedPreconditionError(
+        fmt::format("cannot start {} threads: {}", options.threads, e.code().message()));
+  }
   if (const absl::Status status = parts->OpenSecurity(); !status.ok()) return status;
   auto listening = ListenAll(options.listen);
   if (!listening.ok()) return listening.status();

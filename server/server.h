@@ -82,9 +82,9 @@ class Server {
   // INVALID_ARGUMENT for an option out of its range, options that contradict each other, an address
   // that does not parse, or a value of CONVSERVE_ALGORITHM or CONVSERVE_ISA that names nothing;
   // FAILED_PRECONDITION when an address cannot be had (in use, no permission, a file in the way), a
-  // certificate, key or token file cannot be used, the limit on open files is too low, or the
-  // machine lacks the forced instruction set. Nothing is left running then, and where it is not an
-  // address that fails, none has been listened on.
+  // certificate, key or token file cannot be used, the limit on open files is too low, there
+  // are not as many threads to be had, or the machine lacks the forced instruction set. Nothing is
+  // left running then, and where it is not an address that fails, none has been listened on.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options);
 
   // As Shutdown(0).

@@ -5,10 +5,17 @@
 namespace convserve {
 
 WorkerThreads::WorkerThreads(int count) {
-  for (int i = 0; i < count; ++i) threads_.emplace_back([this] { Run(); });
+  try {
+    for (int i = 0; i < count; ++i) threads_.emplace_back([this] { Run(); });
+  } catch (...) {
+    End();
+    throw;
+  }
 }
 
-WorkerThreads::~WorkerThreads() {
+WorkerThreads::~WorkerThreads() { End(); }
+
+void WorkerThreads::End() {
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;

@@ -15,6 +15,7 @@ namespace convserve {
 
 class WorkerThreads {
  public:
+  // Throws std::system_error where so many threads are not to be had; none is left then.
   explicit WorkerThreads(int count);
 
   // Ends when all that was posted has been done.
@@ -29,6 +30,7 @@ class WorkerThreads {
 
  private:
   void Run();
+  void End();
 
   std::mutex mutex_;
   std::condition_variable posted_;

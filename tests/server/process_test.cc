@@ -110,6 +110,16 @@ TEST(Process, WithoutRoomForAConnectionItDoesNotStart) {
   EXPECT_THAT(child.ReadErrors(), HasSubstr("ulimit -n"));
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which take it all
+TEST(Process, WithoutRoomForItsThreadsItDoesNotStart) {
+  Child child =
+      InShell("export MALLOC_ARENA_MAX=1; ulimit -s 8192; ulimit -v 4194304; exec \"$0\" \"$@\"",
+              {"--listen", "127.0.0.1:0", "--threads", "1000"});
+  EXPECT_EQ(child.Wait(), 1);
+  EXPECT_THAT(child.ReadErrors(), HasSubstr("cannot start 1000 threads"));
+}
+#endif
+
 TEST(Process, CheckSaysWhetherAServerWouldStart) {
   Child good({"--check", "--listen", "127.0.0.1:0"});
   EXPECT_EQ(good.ReadLine(), "this configuration works");
