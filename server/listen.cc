@@ -142,8 +142,10 @@ absl::Status ClearAway(const std::string& address, const sockaddr_un& name) {
   struct stat status {};
   if (stat(name.sun_path, &status) != 0) return absl::OkStatus();
   if (!S_ISSOCK(status.st_mode)) return Unavailable(address, "a file is in the way");
-  const Descriptor probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)) == 0) {
+  const Descriptor probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  // EAGAIN: somebody listens, and has more connections waiting than they may.
+  if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)) == 0 ||
+      errno == EAGAIN) {
     return Unavailable(address, std::strerror(EADDRINUSE));
   }
   if (errno != ECONNREFUSED) return Unavailable(address, std::strerror(errno));

@@ -34,6 +34,12 @@ class UnixPath {
   ~UnixPath() { std::filesystem::remove(path_); }
   std::string path() const { return path_; }
   std::string address() const { return "unix:" + path_.string(); }
+  sockaddr_un name() const {
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    path().copy(name.sun_path, sizeof(name.sun_path) - 1);
+    return name;
+  }
 
  private:
   std::filesystem::path path_;
@@ -63,11 +69,23 @@ TEST(Address, ALivingServersSocketFileIsNotTakenAway) {
   EXPECT_EQ(Caller(ChannelTo(socket.address())).Health(""), "SERVING");
 }
 
+TEST(Address, NorIsThatOfAServerThatAcceptsNothing) {
+  const UnixPath socket;
+  const sockaddr_un name = socket.name();
+  const auto* address = reinterpret_cast<const sockaddr*>(&name);
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  ASSERT_EQ(bind(fd, address, sizeof(name)), 0);
+  ASSERT_EQ(listen(fd, 0), 0);
+  const int waiting = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  ASSERT_EQ(connect(waiting, address, sizeof(name)), 0);
+  EXPECT_THAT(MessageOf({.listen = {socket.address()}}), HasSubstr("Address already in use"));
+  close(waiting);
+  close(fd);
+}
+
 TEST(Address, ADeadServersSocketFileIsReplaced) {
   const UnixPath socket;
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  socket.path().copy(name.sun_path, sizeof(name.sun_path) - 1);
+  const sockaddr_un name = socket.name();
   const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
   ASSERT_EQ(bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof(name)), 0);
   close(fd);
