@@ -33,6 +33,10 @@ struct ConnectionLimits {
   std::chrono::milliseconds keepalive_time = std::chrono::minutes(1);
   std::chrono::milliseconds keepalive_timeout = std::chrono::seconds(20);
 
+  // An answer beyond 64 KiB that its caller has not taken by then, and a second for each 128 KiB of
+  // it, is taken back: it holds memory that others wait for.
+  std::chrono::milliseconds answer_timeout = std::chrono::seconds(30);
+
   // Peers that probe the server more often than this, without sending anything, are sent away after
   // the second time.
   std::chrono::milliseconds min_ping_interval{500};

@@ -1,6 +1,8 @@
 #include "server/convolution_service.h"
 
 #include <exception>
+#include <memory>
+#include <mutex>
 #include <new>
 #include <optional>
 #include <string>
@@ -8,6 +10,7 @@
 
 #include "convserve/v1/convolution.pb.h"
 #include "fmt/format.h"
+#include "grpcpp/alarm.h"
 #include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/impl/codegen/server_callback_handlers.h"
@@ -54,6 +57,39 @@ Clock::time_point DeadlineOf(const grpc::CallbackServerContext& context) {
   const auto left = context.deadline() - std::chrono::system_clock::now();
   return left > kNever ? Clock::time_point::max() : Clock::now() + left;
 }
+
+// What an answer of this size may take to be taken, beyond a fixed time.
+std::chrono::seconds TimeToTake(std::size_t bytes) {
+  constexpr std::size_t kLeastBytesPerSecond = std::size_t{128} << 10;
+  return std::chrono::seconds(bytes / kLeastBytesPerSecond);
+}
+
+// For its life, cancels the call of `context` once that much time has passed.
+class Patience {
+ public:
+  Patience(const grpc::CallbackServerContext& context, std::chrono::milliseconds time)
+      : call_(std::make_shared<Call>(&context)) {
+    alarm_.Set(std::chrono::system_clock::now() + time, [call = call_](bool passed) {
+      const std::lock_guard lock(call->mutex);
+      if (passed && call->context != nullptr) call->context->TryCancel();
+    });
+  }
+
+  ~Patience() {
+    const std::lock_guard lock(call_->mutex);
+    call_->context = nullptr;
+  }
+
+ private:
+  struct Call {
+    explicit Call(const grpc::CallbackServerContext* of) : context(of) {}
+    std::mutex mutex;
+    const grpc::CallbackServerContext* context;
+  };
+
+  std::shared_ptr<Call> call_;
+  grpc::Alarm alarm_;
+};
 
 }  // namespace
 
@@ -210,6 +246,13 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
     received_.Clear();
     service_.admission_.Answer(place_, static_cast<std::int64_t>(sent_.Length()));
     if (!sent.ok()) return Finish(std::move(sent));
+    // Shorter ones hold little, and setting the alarm takes a while beside them.
+    if (sent_.Length() > kShortMessageBytes) {
+      (void)Guarded([&] {
+        patience_.emplace(context_, service_.answer_timeout_ + TimeToTake(sent_.Length()));
+        return absl::OkStatus();
+      });
+    }
     StartWriteAndFinish(&sent_, {}, std::move(sent));
   }
 
@@ -256,6 +299,7 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
   std::optional<typename Method::Request> request_;
   std::optional<Work> work_;
   Admission::Place place_;
+  std::optional<Patience> patience_;
 };
 
 // A call that ends as it begins.
@@ -323,6 +367,7 @@ void ConvolutionService::Offer(int index) {
 
 ConvolutionService::ConvolutionService(Options options)
     : handler_(std::move(options.handler)),
+      answer_timeout_(options.answer_timeout),
       observers_(std::move(options.observers)),
       kept_(options.admission.memory_bytes),
       admission_(options.admission, Clock::now, [this](std::int64_t bytes) { kept_.Held(bytes); }),

@@ -24,6 +24,7 @@
 #include "server/admission.h"
 #include "server/call_record.h"
 #include "server/compute_times.h"
+#include "server/connection_limits.h"
 #include "server/handler.h"
 #include "server/kept_memory.h"
 #include "server/worker_threads.h"
@@ -43,6 +44,9 @@ class ConvolutionService final : public grpc::Service {
     Handler::Options handler;
     Admission::Limits admission;
     int threads = 1;
+    // A call whose answer has not been taken by then, and a second for each 128 KiB of it, is
+    // cancelled.
+    std::chrono::milliseconds answer_timeout = ConnectionLimits().answer_timeout;
     // Told of every call, in this order; they outlive the service.
     std::vector<CallObserver*> observers = {};
   };
@@ -73,6 +77,7 @@ class ConvolutionService final : public grpc::Service {
   void Offer(int index);
 
   const Handler handler_;
+  const std::chrono::milliseconds answer_timeout_;
   const std::vector<CallObserver*> observers_;
   KeptMemory kept_;
   Admission admission_;

@@ -151,6 +151,7 @@ struct Server::Parts {
                                .requests = options.max_requests,
                                .slots = options.threads},
                  .threads = options.threads,
+                 .answer_timeout = options.connections.answer_timeout,
                  .observers = {&access_log, &metrics}}) {}
 
   // Before anything is listened on.

@@ -118,6 +118,23 @@ TEST_F(LimitsTest, APeerThatFallsSilentIsGivenUp) {
   }
 }
 
+TEST_F(LimitsTest, AnAnswerThatNobodyTakesIsTakenBack) {
+  Serve({.answer_timeout = milliseconds(100)});
+  v1::ConvTransposeRequest request = SpreadConvTranspose();
+  request.mutable_parameters()->set_stride(0, 150);  // more than a window of HTTP/2
+  request.set_output_encoding(v1::TENSOR_ENCODING_DATA);
+  const std::string message = request.SerializeAsString();
+  RawConnection silent(address());
+  silent.Greet();
+  silent.BeginCall(1, "ConvTranspose");
+  silent.BeginMessage(1, static_cast<std::uint32_t>(message.size()), message);
+  while (!HasMetric("convserve_calls_finished_total{code=\"OK\",method=\"ConvTranspose\"} 1")) {
+  }
+  while (server_->load().bytes != 0) {
+  }
+  EXPECT_TRUE(Ask(ChannelTo(address())).ok());
+}
+
 TEST_F(LimitsTest, PeersThatProbeTooOftenAreSentAway) {
   Serve({.min_ping_interval = std::chrono::hours(1)});
   RawConnection pinging(address());
