@@ -105,7 +105,11 @@ template <typename Method>
 class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
  public:
   Call(ConvolutionService& service, grpc::CallbackServerContext* context)
-      : service_(service), context_(*context), id_(IdOf(*context)), place_(service.admission_) {
+      : service_(service),
+        context_(*context),
+        id_(IdOf(*context)),
+        peer_(context->peer()),
+        place_(service.admission_) {
     for (CallObserver* observer : service_.observers_) observer->Started(Method::kName);
     const absl::Status status = Guarded([&] { return service_.admission_.Expect(place_); });
     if (status.ok()) {
@@ -220,7 +224,9 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
   }
 
   void Done(absl::Status status) {
-    if (status.code() == absl::StatusCode::kCancelled) status = Stopped();
+    if (status.code() == absl::StatusCode::kCancelled && ReasonOf(status).empty()) {
+      status = Stopped();
+    }
     const absl::Status told = Guarded([&] {
       Tell(status);
       context_.AddTrailingMetadata(kRequestIdKey, id_);
@@ -258,25 +264,30 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
 
   // No message came, or gRPC did not take it, tells the caller so itself, and does not tell us.
   absl::Status Missing() const {
-    if (context_.IsCancelled() || stop_.stop_requested()) return Stopped();
-    return absl::InvalidArgumentError(
-        "expected one message, uncompressed and within the limit on its size, got none");
+    if (IsLate()) return Stopped();
+    constexpr char kText[] =
+        "no message was received: it is too long or compressed, there is none, or the call ended";
+    const bool ended = context_.IsCancelled() || stop_.stop_requested();
+    absl::Status status = ended ? absl::CancelledError(kText) : absl::InvalidArgumentError(kText);
+    SetReason(status, "NO_MESSAGE");
+    return status;
   }
 
   absl::Status Stopped() const {
-    if (context_.deadline() <= std::chrono::system_clock::now()) {
+    if (IsLate()) {
       return absl::DeadlineExceededError("the deadline passed before the result was ready");
     }
     return absl::CancelledError("the caller gave up");
   }
 
+  bool IsLate() const { return context_.deadline() <= std::chrono::system_clock::now(); }
+
   void Tell(const absl::Status& status) const {
     const Clock::time_point now = Clock::now();
-    const std::string peer = context_.peer();
     const CallRecord record{
         .method = Method::kName,
         .request_id = id_,
-        .peer = peer,
+        .peer = peer_,
         .status = status,
         .plan = work_ ? &work_->plan : nullptr,
         .whole = now - arrival_,
@@ -290,6 +301,7 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
   ConvolutionService& service_;
   grpc::CallbackServerContext& context_;
   const std::string id_;
+  const std::string peer_;  // which gRPC forgets when a call ends early
   grpc::ByteBuffer received_;
   grpc::ByteBuffer sent_;
   std::size_t received_bytes_ = 0;

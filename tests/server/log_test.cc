@@ -11,6 +11,8 @@
 #include "server/request_id.h"
 #include "tests/server/child.h"
 #include "tests/server/fixture.h"
+#include "tests/server/http.h"
+#include "tests/server/raw_connection.h"
 
 namespace convserve {
 namespace {
@@ -107,7 +109,8 @@ class AccessLogTest : public ::testing::Test {
   void Serve(std::vector<std::string> options) {
     options.insert(options.end(), {"--listen", "127.0.0.1:0", "--log-format", "json"});
     child_ = std::make_unique<Child>(options);
-    caller_ = std::make_unique<Caller>(ChannelTo(child_->ReadLine().substr(13)));
+    address_ = child_->ReadLine().substr(13);
+    caller_ = std::make_unique<Caller>(ChannelTo(address_));
   }
 
   std::vector<Json> Calls() {
@@ -133,6 +136,7 @@ class AccessLogTest : public ::testing::Test {
   }
 
   std::unique_ptr<Child> child_;
+  std::string address_;
   std::unique_ptr<Caller> caller_;
 };
 
@@ -159,6 +163,42 @@ TEST_F(AccessLogTest, EachCallIsAnEventWithAllThatExplainsIt) {
   EXPECT_EQ(bad["code"], "INVALID_ARGUMENT");
   EXPECT_EQ(bad["id"], made);
   EXPECT_THAT(std::string(bad["error"]), HasSubstr("input"));
+}
+
+TEST_F(AccessLogTest, AMessageThatGrpcDoesNotTakeIsMissing) {
+  Serve({"--max-message-bytes", "64KiB"});
+  Ask("long", SlowConv({.pictures = 64}));
+  grpc::ClientContext compressed;
+  compressed.set_wait_for_ready(true);
+  compressed.set_compression_algorithm(GRPC_COMPRESS_GZIP);
+  EXPECT_EQ(caller_->Conv(compressed, SlowConv({})).code(), absl::StatusCode::kUnimplemented);
+  const std::vector<Json> calls = Calls();
+  ASSERT_THAT(calls, SizeIs(2));
+  for (const Json& call : calls) {
+    EXPECT_EQ(call["reason"], "NO_MESSAGE");
+    EXPECT_THAT(std::string(call["error"]), HasSubstr("no message was received"));
+  }
+}
+
+TEST_F(AccessLogTest, ACallerThatGivesUpAmidItsMessageIsNamed) {
+  Serve({"--metrics-listen", "0"});
+  const std::string line = child_->ReadLine();
+  const std::string metrics = line.substr(line.find("127."), line.rfind('/') - line.find("127."));
+  RawConnection caller(address_);
+  caller.Greet();
+  caller.BeginCall(1, "Conv");
+  caller.BeginMessage(1, 1000, "the beginning");
+  const auto await = [&](const std::string& value) {
+    while (HttpAsk(metrics, "/metrics").body.find(value) == std::string::npos) {
+    }
+  };
+  await("\nconvserve_calls_started_total{method=\"Conv\"} 1\n");
+  caller.ResetCall(1);
+  await("\nconvserve_calls_finished_total{code=\"CANCELLED\",method=\"Conv\"} 1\n");
+  const std::vector<Json> calls = Calls();
+  ASSERT_THAT(calls, SizeIs(1));
+  EXPECT_EQ(calls[0]["reason"], "NO_MESSAGE");
+  EXPECT_THAT(std::string(calls[0]["peer"]), HasSubstr("127.0.0.1"));
 }
 
 TEST_F(AccessLogTest, FailuresAreAllLoggedHoweverFewSuccessesAre) {
