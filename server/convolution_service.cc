@@ -322,8 +322,7 @@ class ConvolutionService::RefusedCall final : public grpc::ServerGenericBidiReac
   }
 
   // Of a method that there is not.
-  RefusedCall(const ConvolutionService& service,
-              const grpc::GenericCallbackServerContext& context) {
+  RefusedCall(const ConvolutionService& service, grpc::GenericCallbackServerContext& context) {
     constexpr std::size_t kShownBytes = 200;
     const absl::Status status = absl::UnimplementedError(
         fmt::format("no method {}", std::string_view(context.method()).substr(0, kShownBytes)));
@@ -334,6 +333,7 @@ class ConvolutionService::RefusedCall final : public grpc::ServerGenericBidiReac
       observer->Finished(
           {.method = kUnknownMethod, .request_id = id, .peer = peer, .status = status});
     }
+    context.AddTrailingMetadata(kRequestIdKey, id);
     Finish(ToGrpc(status));
   }
 

@@ -9,6 +9,7 @@
 #include "google/rpc/status.pb.h"
 #include "gtest/gtest.h"
 #include "proto/status.h"
+#include "server/request_id.h"
 #include "tests/server/fixture.h"
 
 namespace convserve {
@@ -126,6 +127,17 @@ TEST_F(CallTest, ExplainNeedsNoElements) {
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(response.contributions_size(), 4);
   EXPECT_EQ(response.value(), 0);
+}
+
+TEST_F(CallTest, TheIdOfACallComesBackWhetherOrNotItsMethodExists) {
+  for (const char* method : {"Conv", "Correlate"}) {
+    const AnswerInBytes answer = CallInBytes(
+        ChannelTo(server_->addresses()[0]),
+        std::string("/convserve.v1.ConvolutionService/") + method, InOneSlice(""),
+        [](grpc::ClientContext& context) { context.AddMetadata(kRequestIdKey, "order-7"); });
+    EXPECT_FALSE(answer.status.ok());
+    EXPECT_EQ(answer.id, "order-7") << method;
+  }
 }
 
 TEST_F(CallTest, ARefusalCarriesEveryViolationInItsDetails) {

@@ -7,6 +7,7 @@
 #include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "proto/status.h"
+#include "server/request_id.h"
 
 namespace convserve {
 namespace {
@@ -77,6 +78,10 @@ AnswerInBytes CallInBytes(const std::shared_ptr<grpc::Channel>& channel, const s
   void* tag = nullptr;
   bool ok = false;
   EXPECT_TRUE(queue.Next(&tag, &ok));
+  const auto& trailers = context.GetServerTrailingMetadata();
+  if (const auto id = trailers.find(kRequestIdKey); id != trailers.end()) {
+    answer.id.assign(id->second.data(), id->second.size());
+  }
   grpc::Slice whole;
   if (answer.status.ok() && received.DumpToSingleSlice(&whole).ok()) {
     answer.message.assign(reinterpret_cast<const char*>(whole.begin()), whole.size());

@@ -39,6 +39,7 @@ grpc::ByteBuffer InOneSlice(const std::string& bytes);
 struct AnswerInBytes {
   grpc::Status status;
   std::string message;
+  std::string id;  // of the call, from the trailing metadata
 };
 
 // One unary call whose message may be anything; it takes at most two minutes unless `prepare` says
