@@ -12,6 +12,7 @@
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "proto/callback_threads.h"
+#include "server/machine.h"
 #include "server/server.h"
 
 namespace convserve {
@@ -30,16 +31,22 @@ int OrNever(std::chrono::milliseconds time) {
   return time.count() == 0 ? std::numeric_limits<int>::max() : Milliseconds(time);
 }
 
-// gRPC reads messages before the service can refuse them. This bounds what it may hold of them:
-// enough for the largest that may come together, no more than the service itself may hold, and
-// always room for a few of the largest, since a quota that is too small breaks good traffic.
-std::size_t ReceiveQuota(const ServerOptions& options) {
-  const std::int64_t together = options.max_requests * options.max_message_bytes;
-  return static_cast<std::size_t>(
-      std::max(std::min(together, options.memory_limit), 4 * options.max_message_bytes));
+}  // namespace
+
+std::int64_t DefaultMessageBytes(std::int64_t memory_bytes) {
+  constexpr std::int64_t kPlenty = std::int64_t{256} << 20;
+  return std::clamp(memory_bytes / 10, kMinMessageBytes, kPlenty);
 }
 
-}  // namespace
+// gRPC reads messages before the service can refuse them. This bounds what it may hold of them:
+// enough for the largest that may come together, no more than the service itself may hold, nor than
+// that leaves, and always room for a few of the largest, since a quota that is too small breaks
+// good traffic.
+std::int64_t ReceiveQuota(const ServerOptions& options, std::int64_t memory_bytes) {
+  const std::int64_t together = options.max_requests * options.max_message_bytes;
+  const std::int64_t left = memory_bytes / 10 * 9 - options.memory_limit;
+  return std::max(std::min({together, options.memory_limit, left}), 4 * options.max_message_bytes);
+}
 
 void SetUpGrpc(const ServerOptions& options) {
   static std::once_flag basics;
@@ -88,7 +95,7 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 2);
 
   grpc::ResourceQuota quota("convserve");
-  quota.Resize(ReceiveQuota(options));
+  quota.Resize(static_cast<std::size_t>(ReceiveQuota(options, MemoryBytes())));
   quota.SetMaxThreads(kMaxStreamThreads);
   builder.SetResourceQuota(quota);
 }

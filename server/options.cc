@@ -166,7 +166,8 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
   add("threads", server.threads, "Threads that compute; 0: one for each processor")
       ->type_name("COUNT");
   add("max-message-bytes", server.max_message_bytes,
-      "Longest message received or sent; 64KiB to just under 2GiB")
+      "Longest message received or sent; 64KiB to just under 2GiB. 0: 256MiB, or a tenth of the "
+      "machine's or container's memory where that is less")
       ->type_name("SIZE")
       ->transform(size);
   add("max-multiply-adds", server.max_multiply_adds,

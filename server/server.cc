@@ -27,6 +27,7 @@
 #include "server/machine.h"
 #include "server/metrics.h"
 #include "server/operator_port.h"
+#include "server/saturating_add.h"
 #include "server/security.h"
 #include "server/throttle.h"
 #include "tbb/global_control.h"
@@ -34,7 +35,6 @@
 namespace convserve {
 namespace {
 
-constexpr std::int64_t kMinMessageBytes = std::int64_t{64} << 10;
 constexpr int kMaxThreads = 1024;
 constexpr int kMinMetadataBytes = 1 << 10;
 constexpr int kMaxMetadataBytes = 1 << 20;
@@ -51,8 +51,8 @@ absl::Status CheckRanges(const ServerOptions& options) {
   if (options.threads < 0 || options.threads > kMaxThreads) {
     return Out("--threads", fmt::format("0 to {}", kMaxThreads), options.threads);
   }
-  if (options.max_message_bytes < kMinMessageBytes ||
-      options.max_message_bytes > kMaxMessageBytes) {
+  if (options.max_message_bytes != 0 && (options.max_message_bytes < kMinMessageBytes ||
+                                         options.max_message_bytes > kMaxMessageBytes)) {
     return Out("--max-message-bytes", fmt::format("{} to {}", kMinMessageBytes, kMaxMessageBytes),
                options.max_message_bytes);
   }
@@ -122,6 +122,9 @@ absl::StatusOr<std::vector<Listening>> ListenAll(const std::vector<std::string>&
 // Fills in what was left to the machine.
 ServerOptions Resolve(ServerOptions options) {
   if (options.threads == 0) options.threads = Processors();
+  if (options.max_message_bytes == 0) {
+    options.max_message_bytes = DefaultMessageBytes(MemoryBytes());
+  }
   if (options.memory_limit == 0) options.memory_limit = MemoryBytes() / 2;
   if (int& connections = options.connections.max_connections; connections == 0) {
     connections =
@@ -153,6 +156,18 @@ struct Server::Parts {
                  .threads = options.threads,
                  .answer_timeout = options.connections.answer_timeout,
                  .observers = {&access_log, &metrics}}) {}
+
+  void CompareMemory() {
+    const std::int64_t memory = MemoryBytes();
+    const std::int64_t wanted = SaturatingAdd(options.memory_limit, ReceiveQuota(options, memory));
+    if (wanted <= memory) return;
+    log->Write(Severity::kWarning, "overcommitted",
+               {{"bytes", wanted},
+                {"memory_bytes", memory},
+                {"advice",
+                 "requests and messages on their way may take more memory than there is; lower "
+                 "--memory-limit or --max-message-bytes"}});
+  }
 
   // Before anything is listened on.
   absl::Status OpenSecurity() {
@@ -272,6 +287,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& reque
     return absl::FailedPreconditionError(
         fmt::format("cannot start {} threads: {}", options.threads, e.code().message()));
   }
+  parts->CompareMemory();
   if (const absl::Status status = parts->OpenSecurity(); !status.ok()) return status;
   auto listening = ListenAll(options.listen);
   if (!listening.ok()) return listening.status();

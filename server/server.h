@@ -32,8 +32,9 @@ struct ServerOptions {
   // Threads that compute; 0 means one for each processor that this process may use. At most 1024.
   int threads = 0;
 
-  // The longest message that is received or sent, in bytes: 64 KiB to kMaxMessageBytes.
-  std::int64_t max_message_bytes = std::int64_t{256} << 20;
+  // The longest message that is received or sent, in bytes: 64 KiB to kMaxMessageBytes; 0 means
+  // 256 MiB, or a tenth of the memory of the machine or of the container where that is less.
+  std::int64_t max_message_bytes = 0;
 
   // The most multiply-adds that one request may ask for: a bound on time.
   std::int64_t max_multiply_adds = std::int64_t{1} << 44;

@@ -4,6 +4,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/front_door.h"
+#include "server/grpc_settings.h"
+#include "tests/server/child.h"
 #include "tests/server/fixture.h"
 #include "tests/server/http.h"
 #include "tests/server/raw_connection.h"
@@ -12,7 +14,9 @@ namespace convserve {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class LimitsTest : public ::testing::Test {
  protected:
@@ -72,6 +76,30 @@ TEST_F(LimitsTest, ConnectionsThatTheFilesAllowedDoNotSufficeForAreRefusedAtTheS
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("ulimit -n"));
   EXPECT_GT(ConnectionsThatFit(), 0);
+}
+
+TEST(Memory, OfRequestsAndOfMessagesOnTheirWayFitsByDefault) {
+  constexpr std::int64_t kMiB = std::int64_t{1} << 20;
+  for (const std::int64_t memory :
+       {64 * kMiB, 512 * kMiB, 1000 * kMiB, 2048 * kMiB, 65536 * kMiB}) {
+    const ServerOptions options{.max_message_bytes = DefaultMessageBytes(memory),
+                                .memory_limit = memory / 2};
+    const std::int64_t quota = ReceiveQuota(options, memory);
+    EXPECT_LT(options.memory_limit + quota, memory / 100 * 91) << memory;
+    EXPECT_GE(quota, 4 * options.max_message_bytes) << memory;
+  }
+  EXPECT_EQ(DefaultMessageBytes(65536 * kMiB), 256 * kMiB);
+}
+
+TEST(Memory, ThatOptionsOvercommitIsSaidAtTheStart) {
+  const auto errors = [](const std::string& limit) {
+    Child child({"--check", "--listen", "127.0.0.1:0", "--memory-limit", limit});
+    EXPECT_EQ(child.Wait(), 0);
+    return child.ReadErrors();
+  };
+  EXPECT_THAT(errors("1024TiB"),
+              AllOf(HasSubstr("overcommitted bytes=11"), HasSubstr("memory_bytes=")));
+  EXPECT_THAT(errors("0"), Not(HasSubstr("overcommitted")));
 }
 
 TEST_F(LimitsTest, MetadataBeyondTheLimitIsRefusedAndOtherConnectionsGoOn) {

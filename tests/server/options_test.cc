@@ -54,7 +54,7 @@ TEST(Options, WithoutAnyTheServerIsOnLoopback) {
   const Parsed parsed = Parse({});
   EXPECT_THAT(parsed.line().server.listen, ElementsAre("127.0.0.1:50051"));
   EXPECT_EQ(parsed.line().server.threads, 0);
-  EXPECT_EQ(parsed.line().server.max_message_bytes, 256 << 20);
+  EXPECT_EQ(parsed.line().server.max_message_bytes, 0);
   EXPECT_EQ(parsed.line().drain, std::chrono::seconds(30));
   EXPECT_EQ(parsed.line().drain_wait, std::chrono::milliseconds(2500));
   EXPECT_EQ(parsed.line().server.log_level, "info");
