@@ -1,5 +1,7 @@
 #include "core/geometry.h"
 
+#include <algorithm>
+
 namespace convserve {
 namespace {
 
@@ -30,6 +32,18 @@ TensorStrides StridesOf(const Shape& shape, std::size_t axes, bool channels_last
   return strides;
 }
 
+// The axis without steps that nothing takes, which may be any number: a product of them must not
+// overflow.
+Axis WithSmallSteps(Operation operation, Axis axis) {
+  if (axis.kernel == 1) axis.dilation = 1;
+  if (operation == Operation::kConv) {
+    if (axis.output == 1) axis.stride = 1;
+  } else if (axis.input == 1) {
+    axis.stride = std::min(axis.stride, axis.effective_kernel());
+  }
+  return axis;
+}
+
 }  // namespace
 
 Geometry::Geometry(const Problem& problem)
@@ -38,7 +52,9 @@ Geometry::Geometry(const Problem& problem)
       channels(problem.input_channels() / problem.groups()),
       filters(problem.output_channels() / problem.groups()) {
   const std::size_t count = problem.axes().size();
-  for (std::size_t i = 0; i < count; ++i) axes[3 - count + i] = problem.axes()[i];
+  for (std::size_t i = 0; i < count; ++i) {
+    axes[3 - count + i] = WithSmallSteps(problem.operation(), problem.axes()[i]);
+  }
 
   const bool tensors_last = problem.tensor_layout() == TensorLayout::kChannelsLast;
   input = StridesOf(problem.input_shape(), count, tensors_last, channels);

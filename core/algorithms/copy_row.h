@@ -23,6 +23,9 @@ struct RowSource {
   std::int64_t size;    // input positions there are
   PaddingMode mode;
 
+  // Elements from what one output meets to what the next one does, where both meet real input.
+  std::int64_t elements() const { return std::min(step, size) * stride; }
+
   // Of `length` outputs, the first of which meets position `first`: those [inside, outside) that
   // meet real input.
   std::pair<std::int64_t, std::int64_t> Inside(std::int64_t first, std::int64_t length) const {

@@ -97,7 +97,7 @@ std::string DirectRefusal(const Problem& problem) {
     patches.phases[i] = Union(phases);
     const Phase& phase = patches.phases[i];
     if (phase.taps > kDirectWindow ||
-        phase.taps * phase.tap_step / phase.input_step > kDirectWindow) {
+        phase.tap_step / phase.input_step > kDirectWindow / phase.taps) {
       return "taps too far apart";
     }
   }

@@ -66,8 +66,8 @@ class PatchPacker {
     if (block.depth == 0) return;
     const std::int64_t taps = patches_.taps();
     const std::int64_t width = patches_.phases[2].outputs;
-    if (width < kShortRow && !CopiesVectors<T>(row_.step * row_.stride, width) &&
-        taps <= kTableSize && g_.channels > 1) {
+    if (width < kShortRow && !CopiesVectors<T>(row_.elements(), width) && taps <= kTableSize &&
+        g_.channels > 1) {
       for (std::int64_t done = 0; done < columns;) {
         const std::int64_t some = std::min(kTableSize / taps, columns - done);
         PackByTable(first_column + done, some, block, pitch, out + done);
@@ -164,8 +164,10 @@ class PatchPacker {
       }
     };
     pad(0, row.inside);
-    CopyStrided(from + (row.first + row.inside * row_.step) * row_.stride, row_.step * row_.stride,
-                row.outside - row.inside, out + row.inside);
+    if (row.inside < row.outside) {
+      CopyStrided(from + (row.first + row.inside * row_.step) * row_.stride, row_.elements(),
+                  row.outside - row.inside, out + row.inside);
+    }
     pad(row.outside, length);
   }
 

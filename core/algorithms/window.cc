@@ -64,7 +64,7 @@ WindowCopy Window::Copies(Origin origin, Extent extent) const {
   const std::int64_t width = extent.width + x_.span();
   const RowSource source{phases[2].input_step, g.input.spatial[2], g.axes[2].input, patches_.mode};
   WindowCopy copies;
-  copies.stride_ = source.step * source.stride;
+  copies.stride_ = source.elements();
   copies.plane_pitch_ = rows_ * pitch_;
   copies.channel_step_ = g.input.channel;
   copies.channels_last_ = g.channels_last();
