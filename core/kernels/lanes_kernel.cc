@@ -274,7 +274,7 @@ HWY_INLINE void Move(const LanePlanes& planes, Vector vector, [[maybe_unused]] S
 #if HWY_TARGET != HWY_SCALAR
   if (planes.position_stride == 1 && planes.positions >= kSquare) {
     c = MoveSquares(D(), planes, c, square);
-    if constexpr (kLanes > 8) c = MoveSquares(hn::FixedTag<float, 8>(), planes, c, square);
+    if constexpr (kLanes > 8) c = MoveSquares(hn::CappedTag<float, 8>(), planes, c, square);
   }
 #endif
   for (; c < planes.channels; ++c) {
