@@ -133,19 +133,23 @@ void TinyColumns(const TinyRun& run, std::int64_t first) {
   const auto lane = [&](std::int64_t x) {
     return std::clamp<std::int64_t>(x - first, 0, std::min(Lanes(), axis.output - first));
   };
-  std::array<M, kMaxTinyTaps> meets;  // the outputs that meet the input with a tap
+  // The outputs that meet the input with a tap, and where in its row the first of all would.
+  std::array<M, kMaxTinyTaps> meets;
+  std::array<std::int64_t, kMaxTinyTaps> starts;
   for (std::int64_t t = 0; t < axis.kernel; ++t) {
     const std::int64_t start = t * axis.dilation - axis.padding_begin;
-    meets[static_cast<std::size_t>(t)] = LanesBetween(d, lane(-start), lane(axis.input - start));
+    const std::int64_t begin = lane(-start);
+    const std::int64_t end = lane(axis.input - start);
+    meets[static_cast<std::size_t>(t)] = LanesBetween(d, begin, end);
+    starts[static_cast<std::size_t>(t)] = begin < end ? first + start : 0;
   }
   ForEachRow(run, [&](const TinyRow& row) {
     V sum = hn::Zero(d);
     ForEachTapRow(g, row, [&](const float* from, const float* weights) {
-      from += first - axis.padding_begin;
       for (std::int64_t t = 0; t < axis.kernel; ++t) {
         const M mask = meets[static_cast<std::size_t>(t)];
         const V weight = hn::Set(d, weights[t * g.weight.kernel[2]]);
-        const V input = LoadSome(d, from + t * axis.dilation, mask);
+        const V input = LoadSome(d, from + starts[static_cast<std::size_t>(t)], mask);
         sum = hn::IfThenElse(mask, MulAdd(d, input, weight, sum), sum);
       }
     });
