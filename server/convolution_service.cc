@@ -2,7 +2,6 @@
 
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <optional>
 #include <string>
@@ -10,12 +9,12 @@
 
 #include "convserve/v1/convolution.pb.h"
 #include "fmt/format.h"
-#include "grpcpp/alarm.h"
 #include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/impl/codegen/server_callback_handlers.h"
 #include "proto/status.h"
 #include "server/methods.h"
+#include "server/patience.h"
 #include "server/request_id.h"
 
 namespace convserve {
@@ -57,39 +56,6 @@ Clock::time_point DeadlineOf(const grpc::CallbackServerContext& context) {
   const auto left = context.deadline() - std::chrono::system_clock::now();
   return left > kNever ? Clock::time_point::max() : Clock::now() + left;
 }
-
-// What an answer of this size may take to be taken, beyond a fixed time.
-std::chrono::seconds TimeToTake(std::size_t bytes) {
-  constexpr std::size_t kLeastBytesPerSecond = std::size_t{128} << 10;
-  return std::chrono::seconds(bytes / kLeastBytesPerSecond);
-}
-
-// For its life, cancels the call of `context` once that much time has passed.
-class Patience {
- public:
-  Patience(const grpc::CallbackServerContext& context, std::chrono::milliseconds time)
-      : call_(std::make_shared<Call>(&context)) {
-    alarm_.Set(std::chrono::system_clock::now() + time, [call = call_](bool passed) {
-      const std::lock_guard lock(call->mutex);
-      if (passed && call->context != nullptr) call->context->TryCancel();
-    });
-  }
-
-  ~Patience() {
-    const std::lock_guard lock(call_->mutex);
-    call_->context = nullptr;
-  }
-
- private:
-  struct Call {
-    explicit Call(const grpc::CallbackServerContext* of) : context(of) {}
-    std::mutex mutex;
-    const grpc::CallbackServerContext* context;
-  };
-
-  std::shared_ptr<Call> call_;
-  grpc::Alarm alarm_;
-};
 
 }  // namespace
 
@@ -255,7 +221,7 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
     // Shorter ones hold little, and setting the alarm takes a while beside them.
     if (sent_.Length() > kShortMessageBytes) {
       (void)Guarded([&] {
-        patience_.emplace(context_, service_.answer_timeout_ + TimeToTake(sent_.Length()));
+        patience_.emplace(context_, service_.answer_timeout_, sent_.Length());
         return absl::OkStatus();
       });
     }
