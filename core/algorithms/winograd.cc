@@ -289,6 +289,15 @@ std::vector<WinogradLayout> Layouts(const Problem& problem, const Geometry& g) {
   return layouts;
 }
 
+// Whether an output meets real input with one tap along the axis alone: the rounding of its tile,
+// which is in proportion to what all taps meet, may then be many times what such an output allows.
+bool MeetsOneTap(const Axis& axis) {
+  const std::int64_t begin = axis.padding_begin;
+  const std::int64_t end = axis.padding_end;
+  const bool both = begin > 0 && end > 0 && axis.input / 2 < axis.dilation;
+  return std::max(begin, end) > axis.dilation || both;
+}
+
 std::string Refusal(const Problem& problem) {
   const Geometry g(problem);
   if (problem.operation() != Operation::kConv) return "a transposed convolution";
@@ -296,6 +305,9 @@ std::string Refusal(const Problem& problem) {
   for (const std::size_t i : {std::size_t{1}, std::size_t{2}}) {
     const Axis& axis = g.axes[i];
     if (axis.kernel != 3 || axis.stride != 1) return "kernels other than 3x3, or strides";
+    if (problem.padding_mode() == PaddingMode::kZeros && MeetsOneTap(axis)) {
+      return "outputs that meet the input with one tap";
+    }
   }
   if (g.groups != 1) return "several groups";
   const Patches patches{g, problem.padding_mode(), FirstPhases(problem, g), {}, {}};
