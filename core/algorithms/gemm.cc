@@ -267,11 +267,12 @@ std::string Refusal(const Problem& problem) {
   return "";
 }
 
-// The packed weights: each belongs to one phase. Those of quads are smaller, but rows of weights
-// that are put in order for them are memory, too.
+// The packed weights: each belongs to one phase. Those of quads and pairs are smaller, but weights
+// that are put in order for them, twice at most and by all threads at once, are memory, too.
 std::int64_t WorkspaceBytes(const Problem& problem) {
   const std::int64_t elements = problem.weight_bytes() / SizeOf(problem.weight_type());
-  const std::int64_t size = problem.arithmetic() == Arithmetic::kFloat64 ? 8 : 4;
+  std::int64_t size = problem.arithmetic() == Arithmetic::kFloat64 ? 8 : 4;
+  if (ArePairs(problem)) size = 3 * std::int64_t{sizeof(BFloat16)};
   return elements <= std::numeric_limits<std::int64_t>::max() / size
              ? elements * size
              : std::numeric_limits<std::int64_t>::max();

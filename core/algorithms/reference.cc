@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "core/algorithms/algorithm.h"
+#include "core/algorithms/border.h"
 #include "core/convert.h"
 #include "core/geometry.h"
-#include "xtensor/xarray.hpp"
 #include "xtensor/xbuilder.hpp"
 #include "xtensor/xmanipulation.hpp"
 #include "xtensor/xtensor.hpp"
@@ -36,10 +36,14 @@ void Each(const Index& sizes, Body body) {
   }
 }
 
+// Five axes, of which those that are missing have one element each: xtensor ends the process where
+// memory does not suffice for a shape of any number of axes.
+using Shape = std::array<std::size_t, 5>;
+
+// The elements of `view`, whatever its own shape.
 template <typename Acc>
-xt::xarray<Acc> Load(const TensorView& view) {
-  const std::vector<std::size_t> shape(view.shape.begin(), view.shape.end());
-  xt::xarray<Acc> values = xt::xarray<Acc>::from_shape(shape);
+xt::xtensor<Acc, 5> Load(const TensorView& view, const Shape& shape) {
+  xt::xtensor<Acc, 5> values = xt::xtensor<Acc, 5>::from_shape(shape);
   VisitDataType(view.data_type, [&](auto zero) {
     const auto* data = view.As<decltype(zero)>();
     for (std::size_t i = 0; i < values.size(); ++i) values.flat(i) = Widen<Acc>(data[i]);
@@ -47,40 +51,38 @@ xt::xarray<Acc> Load(const TensorView& view) {
   return values;
 }
 
-// The last axis moved to position `to`.
-template <typename Acc>
-xt::xarray<Acc> MoveLast(const xt::xarray<Acc>& x, std::size_t to) {
-  std::vector<std::size_t> order(x.dimension());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::rotate(order.begin() + static_cast<std::ptrdiff_t>(to), order.end() - 1, order.end());
-  return xt::transpose(x, order);
-}
-
 // [N, C, z, y, x], whatever the layout, batched or not.
 template <typename Acc>
 xt::xtensor<Acc, 5> CanonicalInput(const Problem& problem, const TensorView& view) {
-  xt::xarray<Acc> x = Load<Acc>(view);
-  const std::size_t axes = problem.axes().size();
-  if (view.shape.size() == axes + 1) x = xt::xarray<Acc>(xt::expand_dims(x, 0));
-  if (problem.tensor_layout() == TensorLayout::kChannelsLast) {
-    x = MoveLast(x, 1);
-  }
-  for (std::size_t i = axes; i < 3; ++i) x = xt::xarray<Acc>(xt::expand_dims(x, 2));
+  const bool channels_last = problem.tensor_layout() == TensorLayout::kChannelsLast;
+  Shape shape = {1, 1, 1, 1, 1};
+  auto size = view.shape.begin();
+  if (view.shape.size() == problem.axes().size() + 2) shape[0] = static_cast<std::size_t>(*size++);
+  if (!channels_last) shape[1] = static_cast<std::size_t>(*size++);
+  std::copy_backward(size, view.shape.end(), shape.end());
+  xt::xtensor<Acc, 5> x = Load<Acc>(view, shape);
+  if (channels_last) return xt::transpose(x, Shape{0, 4, 1, 2, 3});
   return x;
 }
 
 // [M, C/g, kz, ky, kx] for Conv and [C, M/g, kz, ky, kx] for ConvTranspose, unflipped.
 template <typename Acc>
 xt::xtensor<Acc, 5> CanonicalWeight(const Problem& problem, const TensorView& view) {
-  xt::xarray<Acc> w = Load<Acc>(view);
-  const std::size_t axes = problem.axes().size();
-  if (problem.weight_layout() == WeightLayout::kChannelsLast) {
-    w = MoveLast(w, 0);
-    w = MoveLast(w, 1);
+  const bool channels_last = problem.weight_layout() == WeightLayout::kChannelsLast;
+  Shape shape = {1, 1, 1, 1, 1};
+  auto size = view.shape.begin();
+  if (!channels_last) {
+    shape[0] = static_cast<std::size_t>(*size++);
+    shape[1] = static_cast<std::size_t>(*size++);
   }
-  for (std::size_t i = axes; i < 3; ++i) w = xt::xarray<Acc>(xt::expand_dims(w, 2));
+  std::copy_backward(size, view.shape.end(), shape.end());
+  xt::xtensor<Acc, 5> w = Load<Acc>(view, shape);
+  if (channels_last) w = xt::xtensor<Acc, 5>(xt::transpose(w, Shape{4, 3, 0, 1, 2}));
   if (problem.flip_kernel()) {
-    for (std::size_t axis = 2; axis < 5; ++axis) w = xt::xarray<Acc>(xt::flip(w, axis));
+    const auto taps = static_cast<std::ptrdiff_t>(w.shape(2) * w.shape(3) * w.shape(4));
+    for (auto first = w.begin(); taps > 0 && first != w.end(); first += taps) {
+      std::reverse(first, first + taps);
+    }
   }
   return w;
 }
@@ -171,11 +173,7 @@ class Reference {
 
   // Adds the bias and rounds once, into the output's own layout.
   void Store() {
-    std::vector<Acc> bias(static_cast<std::size_t>(g_.groups * g_.filters), Acc{0});
-    if (run_.operands.bias) {
-      const xt::xarray<Acc> values = Load<Acc>(*run_.operands.bias);
-      std::copy(values.begin(), values.end(), bias.begin());
-    }
+    const std::vector<Acc> bias = LoadBias<Acc>(run_);
     VisitDataType(run_.problem.output_type(), [&](auto zero) {
       using Out = decltype(zero);
       auto* out = reinterpret_cast<Out*>(run_.output.data());

@@ -43,7 +43,11 @@ constexpr std::int64_t kFewInputs = 512;  // of a task, at least where there are
 // Elements of a task's packed weights and of its products: both stay in the L2 cache.
 constexpr std::int64_t kWeights = kMostRows * kDepthBlock;
 constexpr std::int64_t kSums = std::int64_t{240} * 1024;
-static_assert((kWeights + kPanelSlack + kDepthBlock * kMaxStrip + kSums) *
+// Elements of the outputs that are put together at a time: of some columns of all phases along x,
+// of one filter and, where filters are to lie side by side, of all of them again.
+constexpr std::int64_t kGathered = std::int64_t{64} * 1024;
+static_assert(kGathered >= (kMostFilters + 1) * kMostOutputStep);
+static_assert((kWeights + kPanelSlack + kDepthBlock * kMaxStrip + kSums + kGathered) *
                   std::int64_t{sizeof(float)} <=
               kScratchBytes);
 
@@ -165,14 +169,20 @@ class Scatter {
     float* const weights = reinterpret_cast<float*>(ThreadScratch());
     float* const strip = weights + kWeights + kPanelSlack;
     float* const products = strip + kDepthBlock * kMaxStrip;
+    float* const gathered = products + kSums;
     for (std::int64_t c = 0; c < g_.channels; c += kDepthBlock) {
       if (run_.stop.stop_requested()) return;
       Multiply(task, tile, c, std::min(kDepthBlock, g_.channels - c), weights, strip, products);
     }
-    for (const Phase& z : tiles_.phases[0]) {
-      for (const Phase& y : tiles_.phases[1]) {
-        if (run_.stop.stop_requested()) return;
-        Gather(task, tile, z, y, products);
+    const std::int64_t rows = g_.channels_last() ? g_.filters + 1 : 1;
+    const std::int64_t most = kGathered / (rows * tiles_.all[2].output_step);
+    for (Tile part = tile; part.first[2] < tile.last[2]; part.first[2] = part.last[2]) {
+      part.last[2] = std::min(part.first[2] + most, tile.last[2]);
+      for (const Phase& z : tiles_.phases[0]) {
+        for (const Phase& y : tiles_.phases[1]) {
+          if (run_.stop.stop_requested()) return;
+          Gather(task, part, z, y, products, gathered);
+        }
       }
     }
   }
@@ -260,20 +270,18 @@ class Scatter {
     }
   }
 
-  // Rows of outputs of two phases, of all phases along x.
+  // Rows of outputs of two phases, of all phases along x, in `sums`.
   void Gather(const Task& task, const Tile& tile, const Phase& z, const Phase& y,
-              const float* products) const {
+              const float* products, float* sums) const {
     const std::int64_t step = tiles_.all[2].output_step;
     const std::int64_t width = tile.last[2] - tile.first[2];
     const std::int64_t first = tile.first[2] * step;
     const std::int64_t outputs = std::min(g_.axes[2].output - first, width * step);
     const std::int64_t whole = outputs / step;
-    std::vector<float> sums(static_cast<std::size_t>(step * width));
     std::vector<const float*> from;
-    for (std::int64_t p = 0; p < step; ++p) from.push_back(sums.data() + p * width);
+    for (std::int64_t p = 0; p < step; ++p) from.push_back(sums + p * width);
     // Filters that are to lie side by side are put together from their rows.
-    std::vector<float> rows(
-        static_cast<std::size_t>(g_.channels_last() ? g_.filters * outputs : 0));
+    float* const rows = sums + step * width;
     float* const out = reinterpret_cast<float*>(run_.output.data()) + task.image * g_.output.batch +
                        task.group * g_.output.group + first * g_.output.spatial[2];
     for (std::int64_t oz = tile.first[0]; oz < std::min(tile.last[0], z.outputs); ++oz) {
@@ -281,22 +289,22 @@ class Scatter {
         float* const place = out + (z.first_output + oz * z.output_step) * g_.output.spatial[0] +
                              (y.first_output + oy * y.output_step) * g_.output.spatial[1];
         for (std::int64_t m = 0; m < g_.filters; ++m) {
-          std::fill(sums.begin(), sums.end(), 0.0F);
+          std::fill_n(sums, step * width, 0.0F);
           for (const Phase& x : tiles_.phases[2]) {
             AddTaps(tile, {&z, &y, &x}, {oz, oy, tile.first[2]}, m, products,
-                    sums.data() + x.first_output * width);
+                    sums + x.first_output * width);
           }
           const std::int64_t filter = task.group * g_.filters + m;
-          for (float& sum : sums) sum += totals_.bias()[static_cast<std::size_t>(filter)];
-          float* const to =
-              g_.channels_last() ? rows.data() + m * outputs : place + m * g_.output.channel;
+          const float bias = totals_.bias()[static_cast<std::size_t>(filter)];
+          for (std::int64_t i = 0; i < step * width; ++i) sums[i] += bias;
+          float* const to = g_.channels_last() ? rows + m * outputs : place + m * g_.output.channel;
           packing_.interleave({from, whole, to});
           for (std::int64_t p = 0; p < outputs % step; ++p) {
             to[whole * step + p] = from[static_cast<std::size_t>(p)][whole];
           }
         }
         if (!g_.channels_last()) continue;
-        packing_.transpose({.from = rows.data(),
+        packing_.transpose({.from = rows,
                             .from_pitch = outputs,
                             .rows = outputs,
                             .columns = g_.filters,
