@@ -139,16 +139,19 @@ void Admission::Withdraw(Place& place) {
   Tell(told);
 }
 
-void Admission::Answer(Place& place, std::int64_t bytes) {
+bool Admission::Answer(Place& place, std::int64_t bytes) {
   std::list<Waiter> told;
+  bool crowded = false;
   {
     const std::lock_guard lock(mutex_);
     CountAnswer(place);
     LeaveSlot(place);
     if (bytes < place.held_) Release(place, place.held_ - bytes);
+    crowded = held_ > limits_.memory_bytes / 4;
     Dispatch(told);
   }
   Tell(told);
+  return crowded;
 }
 
 void Admission::Leave(Place& place) {

@@ -169,8 +169,9 @@ class Admission {
   void Withdraw(Place& place);
 
   // The request is about to be answered: another may be accepted and compute, and of its bytes at
-  // most `bytes` stay reserved until the answer is on its way and the Place ends.
-  void Answer(Place& place, std::int64_t bytes = std::numeric_limits<std::int64_t>::max());
+  // most `bytes` stay reserved until the answer is on its way and the Place ends. Returns whether a
+  // quarter of all bytes is taken.
+  bool Answer(Place& place, std::int64_t bytes = std::numeric_limits<std::int64_t>::max());
 
   // No further place is given.
   void Close();

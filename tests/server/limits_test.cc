@@ -163,6 +163,30 @@ TEST_F(LimitsTest, AnAnswerThatNobodyTakesIsTakenBack) {
   EXPECT_TRUE(Ask(ChannelTo(address())).ok());
 }
 
+TEST_F(LimitsTest, ShortAnswersThatNobodyTakesLeaveMostOfTheMemory) {
+  constexpr std::int64_t kMemory = std::int64_t{256} << 10;
+  server_ = StartServer({.listen = {"127.0.0.1:0"},
+                         .memory_limit = kMemory,
+                         .connections = {.answer_timeout = milliseconds(100)},
+                         .metrics_listen = "127.0.0.1:0"});
+  v1::ConvTransposeRequest request = SpreadConvTranspose();
+  request.mutable_parameters()->set_stride(0, 95);  // some 36 KB, of which a window takes one
+  request.set_output_encoding(v1::TENSOR_ENCODING_DATA);
+  const std::string message = request.SerializeAsString();
+  RawConnection silent(address());
+  silent.Greet();
+  constexpr int kCalls = 5;
+  for (int call = 0; call < kCalls; ++call) {
+    silent.BeginCall(1 + 2 * call, "ConvTranspose");
+    silent.BeginMessage(1 + 2 * call, static_cast<std::uint32_t>(message.size()), message);
+  }
+  while (!HasMetric("convserve_calls_finished_total{code=\"OK\",method=\"ConvTranspose\"} 5")) {
+  }
+  while (server_->load().bytes > kMemory / 4) {
+  }
+  EXPECT_TRUE(Ask(ChannelTo(address())).ok());
+}
+
 TEST_F(LimitsTest, PeersThatProbeTooOftenAreSentAway) {
   Serve({.min_ping_interval = std::chrono::hours(1)});
   RawConnection pinging(address());
