@@ -138,7 +138,14 @@ void Security::Watch() {
 
 void Security::LookAt(Watched& files) {
   std::string present = files.Signatures();
-  if (present == files.used) return;
+  if (present == files.used) {
+    files.seen.clear();
+    // What is in use again is good news, and what breaks after it is news as well.
+    if (!std::exchange(files.broken, {}).empty()) {
+      observer_.reloaded(files.name, absl::OkStatus());
+    }
+    return;
+  }
   // What changes while it is read is read again, and reported once.
   constexpr int kMostReads = 3;
   absl::Status status;

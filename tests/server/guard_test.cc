@@ -170,6 +170,22 @@ TEST_F(GuardTest, ABrokenTokenFileCountsOnceItIsGoodThoughNoChangeIsSeen) {
   EXPECT_THAT(HttpAsk(server_->metrics_address(), "/metrics").body, HasSubstr(failed));
 }
 
+TEST_F(GuardTest, TokensThatBreakAgainAreReportedAgain) {
+  const auto count = [&](std::string_view result, int reloads) {
+    const std::string line = "convserve_reloads_total{file=\"tokens\",result=\"" +
+                             std::string(result) + "\"} " + std::to_string(reloads) + "\n";
+    while (HttpAsk(server_->metrics_address(), "/metrics").body.find(line) == std::string::npos) {
+    }
+  };
+  const std::string away = std::string(file_) + ".away";
+  for (int time = 1; time <= 2; ++time) {
+    std::filesystem::rename(file_, away);
+    count("failed", time);
+    std::filesystem::rename(away, file_);
+    count("ok", time);
+  }
+}
+
 TEST_F(GuardTest, RefusalsAreCountedAndLoggedWithoutTheToken) {
   Child child({"--listen", "127.0.0.1:0", "--token-file", file_, "--metrics-listen", "0"});
   channel_ = ChannelTo(child.ReadLine().substr(13));
