@@ -185,7 +185,11 @@ bool IsLoopback(const sockaddr& name) {
 }  // namespace
 
 Listening::~Listening() {
-  if (!sockets_.empty() && !file_.empty()) unlink(file_.c_str());
+  if (sockets_.empty() || file_.empty()) return;
+  // Another server may listen there by now, where somebody removed our file.
+  struct stat status {};
+  if (stat(file_.c_str(), &status) != 0) return;
+  if (status.st_dev == device_ && status.st_ino == inode_) unlink(file_.c_str());
 }
 
 absl::StatusOr<Listening> Listen(const std::string& address, std::string_view option) {
@@ -197,6 +201,11 @@ absl::StatusOr<Listening> Listen(const std::string& address, std::string_view op
     if (!socket.ok()) return socket.status();
     listening.sockets_.push_back(*std::move(socket));
     listening.file_ = path;
+    struct stat status {};
+    if (stat(path.c_str(), &status) == 0) {
+      listening.device_ = status.st_dev;
+      listening.inode_ = status.st_ino;
+    }
     return listening;
   }
   const std::optional<HostPort> at = Split(address);

@@ -32,6 +32,8 @@ class Listening {
   std::vector<Descriptor> sockets_;
   std::string address_;
   std::string file_;
+  dev_t device_ = 0;  // where the file is while it is ours
+  ino_t inode_ = 0;
 };
 
 // Listens on "HOST:PORT" (port 0: the system chooses), "[IPV6]:PORT" or "unix:PATH".

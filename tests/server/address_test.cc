@@ -83,6 +83,15 @@ TEST(Address, NorIsThatOfAServerThatAcceptsNothing) {
   close(fd);
 }
 
+TEST(Address, TheSocketFileOfASuccessorIsLeftAlone) {
+  const UnixPath socket;
+  auto first = StartServer({.listen = {socket.address()}});
+  std::filesystem::remove(socket.path());
+  const auto successor = StartServer({.listen = {socket.address()}});
+  first.reset();
+  EXPECT_EQ(Caller(ChannelTo(socket.address())).Health(""), "SERVING");
+}
+
 TEST(Address, ADeadServersSocketFileIsReplaced) {
   const UnixPath socket;
   const sockaddr_un name = socket.name();
