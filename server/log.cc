@@ -78,6 +78,8 @@ class StandardError final : public spdlog::sinks::base_sink<spdlog::details::nul
  public:
   // From then on what does not find room at once is dropped. From any thread.
   void EndAt(Clock::time_point end) { end_ = end; }
+  // Events that were not written, or not as a whole.
+  std::int64_t lost() const { return lost_; }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& event) override {
@@ -88,9 +90,10 @@ class StandardError final : public spdlog::sinks::base_sink<spdlog::details::nul
       // So much fits into a pipe that has room.
       const ssize_t size =
           write(STDERR_FILENO, rest.data(), std::min<std::size_t>(rest.size(), PIPE_BUF));
-      if (size < 0) return;
+      if (size < 0) break;
       rest.remove_prefix(static_cast<std::size_t>(size));
     }
+    if (!rest.empty()) ++lost_;
   }
   void flush_() override {}
 
@@ -106,6 +109,7 @@ class StandardError final : public spdlog::sinks::base_sink<spdlog::details::nul
   }
 
   std::atomic<Clock::time_point> end_ = Clock::time_point::max();
+  std::atomic<std::int64_t> lost_ = 0;
 };
 
 }  // namespace
@@ -163,7 +167,8 @@ void Log::Write(Severity severity, std::string_view event,
 }
 
 std::int64_t Log::dropped() const {
-  return sink_->writer == nullptr ? 0 : static_cast<std::int64_t>(sink_->writer->overrun_counter());
+  if (sink_->writer == nullptr) return 0;
+  return static_cast<std::int64_t>(sink_->writer->overrun_counter()) + sink_->error->lost();
 }
 
 }  // namespace convserve

@@ -1,7 +1,9 @@
 // What the server writes for its operators, and the id by which they find a call.
 #include "server/log.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <sstream>
 
@@ -92,6 +94,20 @@ TEST(Log, WhatIsBelowTheLevelIsNotWritten) {
   EXPECT_THAT(Written({.level = "warning"}, write),
               AllOf(Not(HasSubstr("quiet")), HasSubstr("loud")));
   EXPECT_EQ(Written({.level = "off"}, write), "");
+}
+
+TEST(Log, WhatCannotBeWrittenIsCounted) {
+  const int kept = dup(STDERR_FILENO);
+  const int full = open("/dev/full", O_WRONLY);
+  ASSERT_EQ(dup2(full, STDERR_FILENO), STDERR_FILENO);
+  auto log = Log::Make({.level = "info"});
+  WriteOneOfEach(**log);
+  while ((*log)->dropped() == 0) {
+  }
+  EXPECT_EQ(dup2(kept, STDERR_FILENO), STDERR_FILENO);
+  close(kept);
+  close(full);
+  EXPECT_EQ((*log)->dropped(), 1);
 }
 
 TEST(RequestId, AnIdThatTheCallerGaveIsKeptAndAnythingElseReplaced) {
