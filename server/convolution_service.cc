@@ -76,6 +76,7 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
         id_(IdOf(*context)),
         peer_(context->peer()),
         place_(service.admission_) {
+    service_.kept_.Used();
     for (CallObserver* observer : service_.observers_) observer->Started(Method::kName);
     const absl::Status status = Guarded([&] { return service_.admission_.Expect(place_); });
     if (status.ok()) {
@@ -216,10 +217,11 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
     // What was computed from is not needed while the answer travels.
     request_.reset();
     received_.Clear();
-    service_.admission_.Answer(place_, static_cast<std::int64_t>(sent_.Length()));
+    const bool crowded =
+        service_.admission_.Answer(place_, static_cast<std::int64_t>(sent_.Length()));
     if (!sent.ok()) return Finish(std::move(sent));
-    // Shorter ones hold little, and setting the alarm takes a while beside them.
-    if (sent_.Length() > kShortMessageBytes) {
+    // Setting the alarm takes a while beside a short one, and few of these hold little.
+    if (crowded || sent_.Length() > kShortMessageBytes) {
       (void)Guarded([&] {
         patience_.emplace(context_, service_.answer_timeout_, sent_.Length());
         return absl::OkStatus();
@@ -288,7 +290,8 @@ class ConvolutionService::RefusedCall final : public grpc::ServerGenericBidiReac
   }
 
   // Of a method that there is not.
-  RefusedCall(const ConvolutionService& service, grpc::GenericCallbackServerContext& context) {
+  RefusedCall(ConvolutionService& service, grpc::GenericCallbackServerContext& context) {
+    service.kept_.Used();
     constexpr std::size_t kShownBytes = 200;
     const absl::Status status = absl::UnimplementedError(
         fmt::format("no method {}", std::string_view(context.method()).substr(0, kShownBytes)));
@@ -319,7 +322,7 @@ grpc::ServerGenericBidiReactor* ConvolutionService::Created(Create&& create) {
 
 class ConvolutionService::OtherMethods final : public grpc::CallbackGenericService {
  public:
-  explicit OtherMethods(const ConvolutionService& service) : service_(service) {}
+  explicit OtherMethods(ConvolutionService& service) : service_(service) {}
 
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override {
@@ -327,7 +330,7 @@ class ConvolutionService::OtherMethods final : public grpc::CallbackGenericServi
   }
 
  private:
-  const ConvolutionService& service_;
+  ConvolutionService& service_;
 };
 
 // What code generated for a method that streams both ways does.

@@ -21,6 +21,9 @@ class KeptMemory {
   explicit KeptMemory(std::int64_t budget,
                       std::chrono::milliseconds period = std::chrono::seconds(5));
 
+  // A call came, also one that holds nothing.
+  void Used() { used_ = true; }
+
   // Requests hold so many bytes of the budget from now on.
   void Held(std::int64_t bytes);
 

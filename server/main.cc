@@ -1,4 +1,5 @@
 // convserve: serves until a signal says to stop. See `convserve --help`.
+#include <fcntl.h>
 #include <grpc/support/log.h>
 #include <pthread.h>
 #include <signal.h>
@@ -36,6 +37,14 @@ void EndAtNextSignal(const sigset_t& signals) {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
+// Where the process begins without standard streams, what it opens must not come to stand for them.
+void HaveStandardStreams() {
+  int file = 0;
+  do file = open("/dev/null", O_RDWR);
+  while (file >= 0 && file <= STDERR_FILENO);
+  if (file >= 0) close(file);
+}
+
 // Each connection takes two files, and the usual soft limit is for programs of another age.
 void AllowManyFiles() {
   rlimit limit{};
@@ -47,6 +56,7 @@ void AllowManyFiles() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  HaveStandardStreams();
   const auto parsed = convserve::ParseCommandLine(argc, argv, std::cout, std::cerr);
   if (const auto* exit = std::get_if<convserve::ExitCode>(&parsed)) return exit->value;
   const auto& line = std::get<convserve::CommandLine>(parsed);
