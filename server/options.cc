@@ -126,7 +126,12 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
   std::set<std::string> known;
   const auto add = [&](const char* name, auto& value, std::string help) {
     known.insert(name);
+    // A variable that a script forgot to set must not switch tokens off.
+    const auto check = [](const std::string& text) {
+      return std::string(text.empty() ? "expected a value, got an empty text" : "");
+    };
     return app.add_option(fmt::format("--{}", name), value, std::move(help))
+        ->check(check)
         ->envname(EnvironmentName(name))
         ->capture_default_str();
   };

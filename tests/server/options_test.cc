@@ -188,6 +188,7 @@ TEST(Options, MistakesAreExplainedAndEndWithTwo) {
       {{"--threads"}, "--threads"},
       {{"--max-message-bytes", "1parsec"}, "--max-message-bytes"},
       {{"--drain-seconds", "-1"}, "--drain-seconds"},
+      {{"--token-file", ""}, "--token-file: expected a value"},
       {{"--config", "/no/such/file"}, "/no/such/file"},
       {{"--config", file.path()}, "threds"},
   };
