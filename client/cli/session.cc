@@ -1,5 +1,8 @@
 #include "client/cli/session.h"
 
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
 #include <string_view>
 
 #include "client/cli/exit_code.h"
@@ -11,15 +14,28 @@
 namespace convserve::cli {
 namespace {
 
+// What gRPC takes to be no host.
+bool HasScheme(std::string_view server) {
+  constexpr std::string_view kSchemes[] = {"unix", "unix-abstract", "dns", "ipv4",
+                                           "ipv6", "vsock",         "xds", "google-c2p"};
+  const std::string_view begin = server.substr(0, server.find(':'));
+  return std::find(std::begin(kSchemes), std::end(kSchemes), begin) != std::end(kSchemes);
+}
+
 // host:port, or a scheme that gRPC knows with what it takes behind it. Without a port gRPC would
-// call port 443 or 0.
+// call port 443 or 0, and of a larger one the remainder by 65536.
 absl::Status CheckServer(const std::string& server) {
   const std::size_t colon = server.rfind(':');
-  if (colon != std::string::npos && colon + 1 < server.size() && !server.ends_with(']')) {
-    return absl::OkStatus();
+  if (colon == std::string::npos || colon + 1 == server.size() || server.ends_with(']')) {
+    return UsageError(
+        fmt::format("--server: expected host:port or unix:/path, got {}", Quoted(server)));
   }
-  return UsageError(
-      fmt::format("--server: expected host:port or unix:/path, got {}", Quoted(server)));
+  if (HasScheme(server)) return absl::OkStatus();
+  const std::string_view port = std::string_view(server).substr(colon + 1);
+  const bool digits = port.find_first_not_of("0123456789") == std::string_view::npos;
+  const std::int64_t number = digits ? ParseInteger(port).value_or(0) : 0;
+  if (number >= 1 && number <= 65535) return absl::OkStatus();
+  return UsageError(fmt::format("--server: expected a port from 1 to 65535, got {}", Quoted(port)));
 }
 
 struct Advice {

@@ -294,6 +294,18 @@ TEST(Convctl, AServerNeedsAPort) {
   }
 }
 
+TEST(Convctl, APortIsANumberFrom1To65535) {
+  for (const std::string port : {"0", "65536", "106770", "41234x", "-24302", "+80", " 80", "abc"}) {
+    const std::string address = "localhost:" + port;
+    const Outcome outcome = Convctl({"--server", address, "health"});
+    EXPECT_EQ(outcome.exit_code, 2) << outcome;
+    EXPECT_THAT(outcome.err, HasSubstr("--server: expected a port from 1 to 65535, got \"" + port));
+  }
+  for (const std::string address : {"localhost:1", "[::1]:1", "ipv4:127.0.0.1:1", "unix:/a:b"}) {
+    EXPECT_EQ(Convctl({"--server", address, "--timeout", "100ms", "health"}).exit_code, 4);
+  }
+}
+
 TEST(Convctl, NobodyThereIsExitCode4WithAHint) {
   const Outcome outcome = Convctl(With(kSmall, {"--server", "127.0.0.1:1"}));
   EXPECT_EQ(outcome.exit_code, 4);
