@@ -99,6 +99,14 @@ absl::Status NotUnderstood(const CLI::App& app, std::string_view argument) {
                   nearest.empty() ? "; see --help" : fmt::format(" (did you mean {}?)", nearest)));
 }
 
+absl::Status CheckOneCommand(const CLI::App& app) {
+  const std::vector<CLI::App*> typed = app.get_subcommands();
+  if (typed.empty()) return absl::OkStatus();
+  if (typed.size() == 1) return CheckOneCommand(*typed.front());
+  return UsageError(fmt::format("{} and {} are two commands: expected one", typed[0]->get_name(),
+                                typed[1]->get_name()));
+}
+
 absl::Status Parse(CLI::App& app, std::vector<std::string> arguments) {
   std::reverse(arguments.begin(), arguments.end());
   try {
@@ -106,8 +114,11 @@ absl::Status Parse(CLI::App& app, std::vector<std::string> arguments) {
   } catch (const CLI::Success&) {
     throw;  // help or version
   } catch (const CLI::ParseError& error) {
-    return UsageError(error.what());
+    // What the second command lacks is not the point.
+    absl::Status status = CheckOneCommand(app);
+    return status.ok() ? UsageError(error.what()) : status;
   }
+  if (absl::Status status = CheckOneCommand(app); !status.ok()) return status;
   const std::vector<std::string> rest = app.remaining(true);
   if (!rest.empty()) return NotUnderstood(app, rest.front());
   return absl::OkStatus();
