@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "fmt/format.h"
+#include "absl/status/statusor.h"
 
 namespace convserve::cli {
 namespace {
@@ -53,6 +53,35 @@ absl::Status WriteInPlace(int fd, std::initializer_list<std::string_view> parts)
   return status;
 }
 
+// Writes a file beside `target` and gives it that name, with the owner and mode of the file `old`
+// that had it. False where `old` cannot be replaced: it is as it was, and may be written itself.
+absl::StatusOr<bool> Replace(const std::string& target, const struct stat* old,
+                             std::initializer_list<std::string_view> parts) {
+  const auto failed = [old]() -> absl::StatusOr<bool> {
+    const bool broken = errno == ENOSPC || errno == EDQUOT || errno == EIO;
+    if (old == nullptr || broken) return SystemError();
+    return false;
+  };
+  // The name is short, as that of the target may already be the longest that there can be.
+  std::string temporary = std::filesystem::path(target).parent_path() / "convctl.XXXXXX";
+  const int fd = mkstemp(temporary.data());
+  if (fd < 0) return failed();
+  absl::StatusOr<bool> replaced = true;
+  if (old != nullptr && fchown(fd, old->st_uid, old->st_gid) != 0) {
+    replaced = failed();
+  } else if (absl::Status status = WriteAll(fd, parts); !status.ok()) {
+    replaced = status;
+  } else if (fchmod(fd, ModeFor(old)) != 0) {
+    replaced = failed();
+  }
+  if (close(fd) != 0 && replaced.ok()) replaced = SystemError();
+  if (replaced.ok() && *replaced && std::rename(temporary.c_str(), target.c_str()) != 0) {
+    replaced = failed();
+  }
+  if (!replaced.ok() || !*replaced) unlink(temporary.c_str());
+  return replaced;
+}
+
 }  // namespace
 
 absl::Status WriteFile(const std::string& path, std::initializer_list<std::string_view> parts) {
@@ -63,19 +92,13 @@ absl::Status WriteFile(const std::string& path, std::initializer_list<std::strin
   const bool exists = old_fd >= 0 && fstat(old_fd, &old) == 0;
   if (exists && !S_ISREG(old.st_mode)) return WriteInPlace(old_fd, parts);
   if (exists) close(old_fd);
-  const std::string target = Followed(path);
-  std::string temporary = fmt::format("{}.XXXXXX", target);
-  const int fd = mkstemp(temporary.data());
-  if (fd < 0 && errno == EACCES && exists) {
-    return WriteInPlace(open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC), parts);
+  // The other names of a file would keep what was in it.
+  if (!exists || old.st_nlink == 1) {
+    const absl::StatusOr<bool> replaced = Replace(Followed(path), exists ? &old : nullptr, parts);
+    if (!replaced.ok()) return replaced.status();
+    if (*replaced) return absl::OkStatus();
   }
-  if (fd < 0) return SystemError();
-  absl::Status status = WriteAll(fd, parts);
-  if (status.ok() && fchmod(fd, ModeFor(exists ? &old : nullptr)) != 0) status = SystemError();
-  if (close(fd) != 0 && status.ok()) status = SystemError();
-  if (status.ok() && std::rename(temporary.c_str(), target.c_str()) != 0) status = SystemError();
-  if (!status.ok()) unlink(temporary.c_str());
-  return status;
+  return WriteInPlace(open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC), parts);
 }
 
 }  // namespace convserve::cli

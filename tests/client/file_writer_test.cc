@@ -101,6 +101,56 @@ TEST(FileWriter, AFileInAFolderThatTakesNoOtherIsWrittenInPlace) {
   EXPECT_EQ(ReadBytes(path), "new");
 }
 
+TEST(FileWriter, AFileThatNoOtherMayReplaceIsWrittenInPlace) {
+  if (geteuid() != 0) GTEST_SKIP() << "takes two users";
+  const ScratchFolder folder;
+  const std::string path = folder.Write("theirs", "old and longer");
+  folder.Write("file", "");
+  const Unprivileged user(folder);
+  ASSERT_EQ(seteuid(0), 0);
+  ASSERT_EQ(chown(folder.Path("").c_str(), 0, 0), 0);
+  chmod(folder.Path("").c_str(), 01777);
+  chmod(path.c_str(), 0666);
+  ASSERT_EQ(seteuid(65534), 0);
+  EXPECT_TRUE(WriteFile(path, {"new"}).ok());
+  EXPECT_EQ(ReadBytes(path), "new");
+  EXPECT_EQ(folder.FileCount(), 2u);
+}
+
+TEST(FileWriter, AFileKeepsItsOwner) {
+  if (geteuid() != 0) GTEST_SKIP() << "takes two users";
+  const ScratchFolder folder;
+  const std::string path = folder.Write("file", "old");
+  ASSERT_EQ(chown(path.c_str(), 65534, 65533), 0);
+  chmod(path.c_str(), 0640);
+  ASSERT_TRUE(WriteFile(path, {"new"}).ok());
+  struct stat info;
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_uid, 65534u);
+  EXPECT_EQ(info.st_gid, 65533u);
+  EXPECT_EQ(info.st_mode & 07777, 0640u);
+  EXPECT_EQ(ReadBytes(path), "new");
+}
+
+TEST(FileWriter, AllNamesOfAFileLeadToWhatWasWritten) {
+  const ScratchFolder folder;
+  const std::string path = folder.Write("file", "old and longer");
+  std::filesystem::create_hard_link(path, folder.Path("other"));
+  ASSERT_TRUE(WriteFile(path, {"new"}).ok());
+  EXPECT_EQ(ReadBytes(folder.Path("other")), "new");
+  EXPECT_EQ(std::filesystem::hard_link_count(path), 2u);
+}
+
+TEST(FileWriter, NamesMayBeAsLongAsTheSystemAllows) {
+  const ScratchFolder folder;
+  const std::string path = folder.Path(std::string(255, 'n'));
+  for (const char* text : {"old", "new"}) {
+    EXPECT_TRUE(WriteFile(path, {text}).ok());
+    EXPECT_EQ(ReadBytes(path), text);
+    EXPECT_EQ(folder.FileCount(), 1u);
+  }
+}
+
 TEST(FileWriter, SaysWhyItCannotWrite) {
   const ScratchFolder folder;
   const absl::Status status = WriteFile(folder.Path("none/file"), {"x"});
