@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <utility>
@@ -60,6 +61,7 @@ absl::StatusOr<Tensor> ReadPictureFile(const std::string& path, TensorLayout lay
 absl::StatusOr<std::string> ReadStream(std::istream& in) {
   constexpr std::size_t kStep = std::size_t{1} << 20;
   std::string bytes;
+  errno = 0;
   while (in) {
     const std::size_t before = bytes.size();
     bytes.resize(before + kStep);
@@ -70,6 +72,7 @@ absl::StatusOr<std::string> ReadStream(std::istream& in) {
           fmt::format("is larger than {} bytes, the most that is read", kMaxFileBytes));
     }
   }
+  if (in.bad()) return absl::ErrnoToStatus(errno == 0 ? EIO : errno, "cannot be read");
   return bytes;
 }
 

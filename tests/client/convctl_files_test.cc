@@ -1,5 +1,7 @@
 // convctl with files: NumPy arrays, pictures and the filters that go with them.
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -214,6 +216,15 @@ TEST_F(ConvctlFiles, EmptyBatchesGiveEmptyResults) {
           .exit_code,
       0);
   EXPECT_EQ(ReadNpyFile(folder_.Path("y.npy")).shape(), Shape({0, 1, 3, 3}));
+}
+
+TEST_F(ConvctlFiles, StandardInputThatCannotBeReadIsNotEmpty) {
+  std::ifstream in(folder_.Path(""));
+  std::ostringstream out;
+  std::ostringstream err;
+  EXPECT_EQ(RunConvctl({"--embedded", "conv", "--input", "-", "--weight", "[[1]]"}, {in, out, err}),
+            1);
+  EXPECT_EQ(err.str(), "convctl: --input: standard input cannot be read: Is a directory\n");
 }
 
 TEST_F(ConvctlFiles, FolderThatIsNotThereCannotBeWrittenTo) {
