@@ -4,8 +4,11 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "client/cli/byte_reader.h"
@@ -37,6 +40,34 @@ std::string OpenError(int code) {
 
 absl::Status NotArchived(std::string_view reason) {
   return absl::UnknownError(fmt::format("cannot be archived: {}", reason));
+}
+
+absl::Status NotAnArchive(std::string_view reason) {
+  return absl::DataLossError(fmt::format("is not a .npz file: {}", reason));
+}
+
+// `file` is the one at `path`. A pipe gives its bytes only once, so `bytes` takes them.
+absl::StatusOr<Archive> OpenArchive(const std::string& path, ByteReader& file, std::string& bytes) {
+  std::error_code ignored;
+  if (!std::filesystem::is_fifo(path, ignored)) {
+    int error = 0;
+    Archive archive(zip_open(path.c_str(), ZIP_RDONLY, &error));
+    if (archive == nullptr) return NotAnArchive(OpenError(error));
+    return archive;
+  }
+  absl::StatusOr<std::string> piped = ReadAll(file);
+  if (!piped.ok()) return piped.status();
+  bytes = *std::move(piped);
+  zip_error_t error;
+  zip_error_init(&error);
+  Source source(zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error));
+  Archive archive(source == nullptr ? nullptr
+                                    : zip_open_from_source(source.get(), ZIP_RDONLY, &error));
+  const std::string reason = archive == nullptr ? zip_error_strerror(&error) : "";
+  zip_error_fini(&error);
+  if (archive == nullptr) return NotAnArchive(reason);
+  (void)source.release();  // the archive has taken it
+  return archive;
 }
 
 class MemberReader : public ByteReader {
@@ -126,24 +157,21 @@ absl::StatusOr<std::int64_t> CheckMember(zip_t* archive, zip_uint64_t index) {
 
 absl::StatusOr<Tensor> ReadNpz(const std::string& path, std::string_view member) {
   // libzip's own complaints about folders and missing files are less clear.
-  if (absl::StatusOr<std::unique_ptr<ByteReader>> file = OpenFile(path); !file.ok()) {
-    return file.status();
-  }
-  int error = 0;
-  Archive archive(zip_open(path.c_str(), ZIP_RDONLY, &error));
-  if (archive == nullptr) {
-    return absl::DataLossError(fmt::format("is not a .npz file: {}", OpenError(error)));
-  }
-  absl::StatusOr<zip_uint64_t> index = FindMember(archive.get(), member);
+  absl::StatusOr<std::unique_ptr<ByteReader>> file = OpenFile(path);
+  if (!file.ok()) return file.status();
+  std::string bytes;  // of a pipe; outlives the archive
+  absl::StatusOr<Archive> opened = OpenArchive(path, **file, bytes);
+  if (!opened.ok()) return opened.status();
+  zip_t* const archive = opened->get();
+  absl::StatusOr<zip_uint64_t> index = FindMember(archive, member);
   if (!index.ok()) return index.status();
-  absl::StatusOr<std::int64_t> size = CheckMember(archive.get(), *index);
+  absl::StatusOr<std::int64_t> size = CheckMember(archive, *index);
   if (!size.ok()) return size.status();
-  MemberFile file(zip_fopen_index(archive.get(), *index, 0));
-  if (file == nullptr) {
-    return absl::DataLossError(
-        fmt::format("is a damaged archive: {}", zip_strerror(archive.get())));
+  MemberFile member_file(zip_fopen_index(archive, *index, 0));
+  if (member_file == nullptr) {
+    return absl::DataLossError(fmt::format("is a damaged archive: {}", zip_strerror(archive)));
   }
-  MemberReader reader(std::move(file), *size);
+  MemberReader reader(std::move(member_file), *size);
   absl::StatusOr<Tensor> tensor = ReadNpy(reader);
   if (!tensor.ok()) return tensor;
   // The end is where libzip compares the checksum; and there must be no byte beyond it.

@@ -1,5 +1,7 @@
 #include "client/cli/npz.h"
 
+#include <unistd.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,6 +67,25 @@ TEST(Npz, WhatIsNoArchiveIsSaidToBeNone) {
   EXPECT_EQ(text.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(Message(text), HasSubstr("is not a .npz file"));
   EXPECT_FALSE(ReadNpz(folder.Write("empty.npz", ""), "x").ok());
+}
+
+TEST(Npz, AnArchiveMayComeThroughAPipe) {
+  const std::string bytes = ReadBytes(DataFile("deflated.npz"));
+  const auto read_piped = [&](std::size_t size) {
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    EXPECT_EQ(write(ends[1], bytes.data(), size), static_cast<ssize_t>(size));
+    close(ends[1]);
+    absl::StatusOr<Tensor> tensor = ReadNpz("/dev/fd/" + std::to_string(ends[0]), "first");
+    close(ends[0]);
+    return tensor;
+  };
+  const absl::StatusOr<Tensor> tensor = read_piped(bytes.size());
+  ASSERT_TRUE(tensor.ok()) << tensor.status();
+  EXPECT_EQ(ToDoubles(*tensor), std::vector<double>({-2, -1, 0, 1, 2, 3}));
+  for (const std::size_t size : {std::size_t{10}, bytes.size() - 1}) {
+    EXPECT_THAT(Message(read_piped(size)), HasSubstr("is not a .npz file"));
+  }
 }
 
 TEST(Npz, EveryTruncationIsRefused) {
