@@ -98,11 +98,12 @@ absl::Status CheckPictureShape(const Shape& shape, TensorLayout layout, PictureF
         fmt::format("a picture needs from 1 to {} pixels, got {} x {}", kMaxPicturePixels,
                     geometry.width, geometry.height));
   }
-  constexpr std::int64_t kMaxJpegSide = 65500;
-  if (jpeg && std::max(geometry.width, geometry.height) > kMaxJpegSide) {
+  // What the libraries write.
+  const std::int64_t max_side = jpeg ? 65500 : 1'000'000;
+  if (std::max(geometry.width, geometry.height) > max_side) {
     return absl::InvalidArgumentError(
-        fmt::format("a JPEG is at most {} pixels wide and high, got {} x {}", kMaxJpegSide,
-                    geometry.width, geometry.height));
+        fmt::format("a {} is at most {} pixels wide and high, got {} x {}; write .npy instead",
+                    jpeg ? "JPEG" : "PNG", max_side, geometry.width, geometry.height));
   }
   return absl::OkStatus();
 }

@@ -44,12 +44,19 @@ void OnRead(png_structp png, png_bytep target, std::size_t count) {
   decoder->left -= count;
 }
 
-// Reads up to the first row and asks for 8 bit gray or RGB, with alpha where the file has
-// transparency.
+// Reads up to the first row.
 bool ReadHeader(Decoder& decoder) {
   if (setjmp(png_jmpbuf(decoder.png)) != 0) return false;
+  // CheckPictureSize has the limits: libpng's own are a million pixels a side.
+  png_set_user_limits(decoder.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_read_fn(decoder.png, &decoder, OnRead);
   png_read_info(decoder.png, decoder.info);
+  return true;
+}
+
+// Asks for 8 bit gray or RGB, with alpha where the file has transparency. Takes memory for a row.
+bool Prepare(Decoder& decoder) {
+  if (setjmp(png_jmpbuf(decoder.png)) != 0) return false;
   png_set_expand(decoder.png);
   png_set_scale_16(decoder.png);
   png_set_interlace_handling(decoder.png);
@@ -85,18 +92,16 @@ absl::StatusOr<Raster> DecodePng(std::string_view bytes) {
   if (decoder.info == nullptr) return absl::ResourceExhaustedError("no memory for libpng");
   if (!ReadHeader(decoder)) return Damaged(decoder);
 
-  Raster raster(png_get_image_width(decoder.png, decoder.info),
-                png_get_image_height(decoder.png, decoder.info),
-                png_get_channels(decoder.png, decoder.info));
-  if (absl::Status status = CheckPictureSize(raster.width, raster.height); !status.ok()) {
-    return status;
-  }
+  const std::int64_t width = png_get_image_width(decoder.png, decoder.info);
+  const std::int64_t height = png_get_image_height(decoder.png, decoder.info);
+  if (absl::Status status = CheckPictureSize(width, height); !status.ok()) return status;
   // One bit a pixel is the least that a file can store before compression.
-  if (raster.width * raster.height / 8 > static_cast<std::int64_t>(bytes.size()) * kMaxExpansion) {
-    return absl::DataLossError(
-        fmt::format("is a damaged PNG file: {} bytes cannot hold {} x {} pixels", bytes.size(),
-                    raster.width, raster.height));
+  if (width * height / 8 > static_cast<std::int64_t>(bytes.size()) * kMaxExpansion) {
+    return absl::DataLossError(fmt::format(
+        "is a damaged PNG file: {} bytes cannot hold {} x {} pixels", bytes.size(), width, height));
   }
+  if (!Prepare(decoder)) return Damaged(decoder);
+  Raster raster(width, height, png_get_channels(decoder.png, decoder.info));
   raster.Allocate();
   if (!ReadRows(decoder, raster.samples.data(), raster.row_bytes())) return Damaged(decoder);
   return raster;

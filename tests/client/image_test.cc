@@ -47,6 +47,7 @@ std::string MakePng(PngSpec spec) {
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
   png_infop info = png_create_info_struct(png);
   png_set_write_fn(png, &file, Append, Flush);
+  png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_IHDR(png, info, static_cast<png_uint_32>(spec.width),
                static_cast<png_uint_32>(spec.height), spec.bit_depth, spec.color_type,
                spec.interlace, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
@@ -225,6 +226,8 @@ TEST(Picture, TensorsThatAreNoPictureAreNotWritten) {
       {{1, 1, 0, 4}, PictureFormat::kPng, "needs from 1 to"},
       {{1, 1, 1 << 20, 1 << 20}, PictureFormat::kPng, "needs from 1 to 268435456 pixels"},
       {{1, 1, 1, 65501}, PictureFormat::kJpeg, "at most 65500 pixels wide and high"},
+      {{1, 1, 1, 1000001}, PictureFormat::kPng, "a PNG is at most 1000000 pixels wide and high"},
+      {{1, 1, 1000001, 1}, PictureFormat::kPng, "got 1 x 1000001"},
   };
   for (const Refusal& row : rows) {
     const absl::Status status =
@@ -268,6 +271,18 @@ TEST(Picture, DamagedBytesNeverDoMoreThanChangeThePicture) {
   }
 }
 
+TEST(Picture, SidesBeyondAMillionAreRead) {
+  constexpr int kSide = 1'000'003;
+  std::vector<unsigned char> row(kSide, 7);
+  row.back() = 9;
+  const Tensor wide = Read(MakePng({.width = kSide, .rows = {row}}));
+  ASSERT_EQ(wide.shape(), Shape({1, 1, 1, kSide}));
+  EXPECT_EQ(wide.As<std::uint8_t>()[0], 7);
+  EXPECT_EQ(wide.As<std::uint8_t>()[kSide - 1], 9);
+  const std::vector<std::vector<unsigned char>> rows(kSide, {5});
+  EXPECT_EQ(Read(MakePng({.height = kSide, .rows = rows})).shape(), Shape({1, 1, kSide, 1}));
+}
+
 TEST(Picture, HugeDimensionsAreRefusedBeforeMemoryIsTaken) {
   const auto with_size = [](std::string_view width, std::string_view height) {
     std::string file = MakePng({.rows = {{0}}});
@@ -291,6 +306,9 @@ TEST(Picture, HugeDimensionsAreRefusedBeforeMemoryIsTaken) {
       with_size(std::string("\x00\x00\x40\x00", 4), std::string("\x00\x00\x40\x00", 4));
   EXPECT_EQ(bomb.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(Message(bomb), HasSubstr("bytes cannot hold 16384 x 16384 pixels"));
+  const absl::StatusOr<Tensor> row =
+      with_size(std::string("\x10\x00\x00\x00", 4), std::string("\x00\x00\x00\x01", 4));
+  EXPECT_THAT(Message(row), HasSubstr("bytes cannot hold 268435456 x 1 pixels"));
 }
 
 }  // namespace
