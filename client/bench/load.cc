@@ -1,7 +1,6 @@
 #include "client/bench/load.h"
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -45,10 +44,9 @@ class Runner {
 
   void SendAll(int sender) {
     while (!options_.stop.stop_requested()) {
-      const std::int64_t number = next_++;
-      if (options_.requests > 0 && number >= options_.requests) return;
-      const Clock::time_point moment = MomentOf(number);
-      if (moment >= start_ + options_.warm_up + options_.duration) return;
+      const std::optional<Due> due = Next();
+      if (!due) return;
+      const auto [number, moment] = *due;
       if (options_.rate > 0) {
         time_.sleep_until(moment, options_.stop);
         if (options_.stop.stop_requested()) return;
@@ -64,6 +62,24 @@ class Runner {
       const std::lock_guard lock(recorder.mutex);
       recorder.kinds.at(load_.kind(number)).Add(outcome);
     }
+  }
+
+  struct Due {
+    std::int64_t number;
+    Clock::time_point moment;
+  };
+
+  // Nothing at the end. In a closed loop the moment is now: one after the other, so that the
+  // requests of the warm-up are the first.
+  std::optional<Due> Next() {
+    const std::lock_guard lock(next_mutex_);
+    const Due due{next_, MomentOf(next_)};
+    const bool warm_up = due.moment < start_ + options_.warm_up;
+    if (!warm_up && options_.requests > 0 && next_ - warm_ups_ >= options_.requests) return {};
+    if (due.moment >= start_ + options_.warm_up + options_.duration) return {};
+    ++next_;
+    if (warm_up) ++warm_ups_;
+    return due;
   }
 
   Clock::time_point MomentOf(std::int64_t number) const {
@@ -100,7 +116,9 @@ class Runner {
   const Time& time_;
   std::vector<Recorder> recorders_;
   Clock::time_point start_;
-  std::atomic<std::int64_t> next_ = 0;
+  std::mutex next_mutex_;
+  std::int64_t next_ = 0;
+  std::int64_t warm_ups_ = 0;
 };
 
 }  // namespace

@@ -34,7 +34,7 @@ struct LoadOptions {
   double rate = 0;      // requests a second; 0: closed loop
   int concurrency = 1;  // senders, and so the most requests in flight
   Clock::duration duration = std::chrono::seconds(10);
-  std::int64_t requests = 0;  // at most so many; 0: as many as the time allows
+  std::int64_t requests = 0;  // at most so many that count; 0: as many as the time allows
   // What is meant to be sent before this has passed is sent but not counted.
   Clock::duration warm_up{0};
   std::stop_token stop = {};

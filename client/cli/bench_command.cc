@@ -148,7 +148,7 @@ Action Declare(CLI::App& app) {
   AddParsedOption(app, "--warm-up", options->warm_up, ParseTimeout,
                   "what is sent in this time before is not counted; default none")
       ->type_name("TIME");
-  app.add_option("--requests", options->count, "at most so many")
+  app.add_option("--requests", options->count, "at most so many, the warm-up aside")
       ->type_name("N")
       ->check(CLI::PositiveNumber);
   app.add_option("--attempts", options->attempts,

@@ -83,6 +83,18 @@ TEST_F(LoadTest, WhatIsMeantForTheWarmUpIsSentAndNotCounted) {
   EXPECT_EQ(result.elapsed, milliseconds(11));
 }
 
+TEST_F(LoadTest, RequestsOfTheWarmUpAreNotAmongThoseAskedFor) {
+  for (const double rate : {0.0, 100.0}) {
+    now_ = start_;
+    numbers_.clear();
+    const LoadResult result =
+        RunLoad({.send = Taking(milliseconds(10))},
+                {.rate = rate, .requests = 3, .warm_up = milliseconds(50)}, FakeTime());
+    EXPECT_THAT(numbers_, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
+    EXPECT_EQ(result.kinds[0].answered(), 3);
+  }
+}
+
 TEST_F(LoadTest, CountsEachKindByItself) {
   const LoadResult result =
       RunLoad({.send = Taking(milliseconds(1)),
