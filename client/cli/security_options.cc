@@ -28,6 +28,12 @@ absl::StatusOr<std::string> Read(std::string_view option, const std::string& pat
   return text.str();
 }
 
+// What is typed but empty is mostly a shell's variable that is not set. An empty variable of the
+// environment never comes here: it counts as not set.
+std::string CheckNotEmpty(const std::string& text) {
+  return text.empty() ? "expected a name, got nothing" : "";
+}
+
 }  // namespace
 
 void AddSecurityOptions(CLI::App& app, SecurityOptions& options) {
@@ -36,19 +42,24 @@ void AddSecurityOptions(CLI::App& app, SecurityOptions& options) {
   app.add_option("--tls-ca", options.ca,
                  "authorities of the server's certificate, PEM; default those of the system")
       ->type_name("FILE")
+      ->check(CheckNotEmpty)
       ->envname("CONVCTL_TLS_CA");
   app.add_option("--tls-cert", options.cert, "own certificate, PEM, where the server wants one")
       ->type_name("FILE")
+      ->check(CheckNotEmpty)
       ->envname("CONVCTL_TLS_CERT");
   app.add_option("--tls-key", options.key, "private key of --tls-cert, PEM")
       ->type_name("FILE")
+      ->check(CheckNotEmpty)
       ->envname("CONVCTL_TLS_KEY");
   app.add_option("--tls-server-name", options.server_name,
                  "name in the server's certificate; default that of --server")
       ->type_name("NAME")
+      ->check(CheckNotEmpty)
       ->envname("CONVCTL_TLS_SERVER_NAME");
   app.add_option("--token-file", options.token_file, "file with the bearer token to send")
       ->type_name("FILE")
+      ->check(CheckNotEmpty)
       ->envname("CONVCTL_TOKEN_FILE");
   app.add_flag("--plaintext-token", options.plaintext_token,
                "send the token without TLS to another machine too")

@@ -230,6 +230,9 @@ TEST_F(ClientSecurityTest, ConvctlExplainsMistakes) {
       {{"--token-file", text}, "expected one token"},
       {{"--token-file", marked}, "--token-file: " + marked + ": expected one token"},
       {{"--token-file", token, "--server", "host:1"}, "--plaintext-token"},
+      {{"--token-file", ""}, "--token-file: expected a name, got nothing"},
+      {{"--tls-ca", ""}, "--tls-ca: expected a name, got nothing"},
+      {{"--tls-server-name", ""}, "--tls-server-name: expected a name, got nothing"},
   };
   for (const auto& row : rows) {
     std::vector<std::string> command = {"health"};
@@ -238,6 +241,10 @@ TEST_F(ClientSecurityTest, ConvctlExplainsMistakes) {
     EXPECT_EQ(outcome.exit_code, 2) << outcome;
     EXPECT_THAT(outcome.err, HasSubstr(row.explanation));
   }
+  // An empty variable is one that is not set.
+  const Environment no_token("CONVCTL_TOKEN_FILE", "");
+  EXPECT_EQ(Convctl({"health", "--server", "unix:/no/such/socket", "--timeout", "100ms"}).exit_code,
+            4);
 }
 
 }  // namespace
