@@ -197,6 +197,11 @@ TEST(ConvctlSolve, RefusesWhatIsNoQuestion) {
   EXPECT_EQ(nothing.exit_code, 3);
   EXPECT_EQ(nothing.out, "");
   EXPECT_EQ(Convctl({"solve", "--input", "x", "--output", "0"}).exit_code, 2);
+  for (const char* most : {"0", "-1", "x"}) {
+    const Outcome outcome = Convctl({"solve", "--input", "7", "--output", "7", "--most", most});
+    EXPECT_EQ(outcome.exit_code, 2) << outcome;
+    EXPECT_THAT(outcome.err, HasSubstr("--most: expected a whole number from 1"));
+  }
   for (const char* option : {"--output", "--output-padding", "--padding", "--most"}) {
     const Outcome outcome =
         Convctl({"solve", "--input", "7", "--kernel", "3", "--same", option, "1"});
