@@ -3,6 +3,8 @@
 #ifndef CONVSERVE_SERVER_LISTEN_H_
 #define CONVSERVE_SERVER_LISTEN_H_
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 #include <vector>

@@ -1,4 +1,6 @@
-#pragma once
+// When an answer has waited long enough for its caller.
+#ifndef CONVSERVE_SERVER_PATIENCE_H_
+#define CONVSERVE_SERVER_PATIENCE_H_
 
 #include <chrono>
 #include <cstddef>
@@ -25,3 +27,5 @@ class Patience {
 };
 
 }  // namespace convserve
+
+#endif  // CONVSERVE_SERVER_PATIENCE_H_

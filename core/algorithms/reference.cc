@@ -8,7 +8,6 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <numeric>
 #include <type_traits>
 #include <vector>
 
@@ -19,7 +18,6 @@
 #include "xtensor/xbuilder.hpp"
 #include "xtensor/xmanipulation.hpp"
 #include "xtensor/xtensor.hpp"
-#include "xtensor/xview.hpp"
 
 namespace convserve {
 namespace {
