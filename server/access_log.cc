@@ -60,4 +60,10 @@ void AccessLog::Finished(const CallRecord& record) {
   log_.Write(severity, "call", fields);
 }
 
+void AccessLog::NotTaken(std::string_view method, std::string_view request_id,
+                         std::string_view peer) {
+  log_.Write(Severity::kWarning, "not_taken",
+             {{"method", method}, {"id", request_id}, {"peer", peer}});
+}
+
 }  // namespace convserve

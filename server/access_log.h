@@ -22,6 +22,8 @@ class AccessLog final : public CallObserver {
 
   void Started(std::string_view) override {}
   void Finished(const CallRecord& record) override;
+  void NotTaken(std::string_view method, std::string_view request_id,
+                std::string_view peer) override;
 
  private:
   Log& log_;

@@ -45,6 +45,10 @@ class CallObserver {
 
   // Once for each call that started, just before its answer is sent.
   virtual void Finished(const CallRecord& record) = 0;
+
+  // After that, of a call whose answer nobody took in time: it was ended.
+  virtual void NotTaken(std::string_view /*method*/, std::string_view /*request_id*/,
+                        std::string_view /*peer*/) {}
 };
 
 }  // namespace convserve

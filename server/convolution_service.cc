@@ -106,7 +106,17 @@ class ConvolutionService::Call final : public grpc::ServerGenericBidiReactor {
     service_.admission_.Withdraw(place_);
   }
 
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    if (patience_ && patience_->ended()) {
+      (void)Guarded([&] {
+        for (CallObserver* observer : service_.observers_) {
+          observer->NotTaken(Method::kName, id_, peer_);
+        }
+        return absl::OkStatus();
+      });
+    }
+    delete this;
+  }
 
  private:
   void Prepare() {

@@ -179,6 +179,11 @@ void Metrics::Finished(const CallRecord& record) {
   }
 }
 
+void Metrics::NotTaken(std::string_view /*method*/, std::string_view /*request_id*/,
+                       std::string_view /*peer*/) {
+  Rejected("ANSWER_NOT_TAKEN");
+}
+
 void Metrics::Rejected(std::string_view reason) {
   const std::lock_guard lock(families_->mutex);
   auto& reasons = families_->reasons;

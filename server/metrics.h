@@ -72,9 +72,11 @@ class Metrics final : public CallObserver {
 
   void Started(std::string_view method) override;
   void Finished(const CallRecord& record) override;
+  void NotTaken(std::string_view method, std::string_view request_id,
+                std::string_view peer) override;
 
-  // A call or connection that was turned away before it became a call of the service. `reason` is
-  // a constant of the program.
+  // A call or connection that was turned away before it became a call of the service, or an answer
+  // that nobody took. `reason` is a constant of the program.
   void Rejected(std::string_view reason);
 
   // A file ("tls" or "tokens") was read again.

@@ -9,6 +9,7 @@ struct Patience::Call {
 
   std::mutex mutex;
   const grpc::CallbackServerContext* context;  // null once the call is over
+  bool ended = false;
 };
 
 Patience::Patience(const grpc::CallbackServerContext& context, std::chrono::milliseconds time,
@@ -18,8 +19,15 @@ Patience::Patience(const grpc::CallbackServerContext& context, std::chrono::mill
   const std::chrono::seconds to_take(bytes / kLeastBytesPerSecond);
   alarm_.Set(std::chrono::system_clock::now() + time + to_take, [call = call_](bool passed) {
     const std::lock_guard lock(call->mutex);
-    if (passed && call->context != nullptr) call->context->TryCancel();
+    if (!passed || call->context == nullptr) return;
+    call->ended = true;
+    call->context->TryCancel();
   });
+}
+
+bool Patience::ended() const {
+  const std::lock_guard lock(call_->mutex);
+  return call_->ended;
 }
 
 Patience::~Patience() {

@@ -19,6 +19,9 @@ class Patience {
            std::size_t bytes);
   ~Patience();
 
+  // Whether the time is over.
+  bool ended() const;
+
  private:
   struct Call;
 

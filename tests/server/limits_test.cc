@@ -160,6 +160,8 @@ TEST_F(LimitsTest, AnAnswerThatNobodyTakesIsTakenBack) {
   }
   while (server_->load().bytes != 0) {
   }
+  while (!HasMetric("convserve_rejections_total{reason=\"ANSWER_NOT_TAKEN\"} 1")) {
+  }
   EXPECT_TRUE(Ask(ChannelTo(address())).ok());
 }
 
