@@ -133,6 +133,12 @@ Time Time::Real() {
           }};
 }
 
+Tally LoadResult::All() const {
+  Tally all;
+  for (const Tally& kind : kinds) all.Merge(kind);
+  return all;
+}
+
 LoadResult RunLoad(const Load& load, const LoadOptions& options, const Time& time) {
   return Runner(load, options, time).Run();
 }

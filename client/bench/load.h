@@ -43,6 +43,8 @@ struct LoadOptions {
 struct LoadResult {
   std::vector<Tally> kinds;    // one a kind of request
   Clock::duration elapsed{0};  // counted: without the warm-up
+
+  Tally All() const;
 };
 
 // One request: sends it and fills all of the outcome but the latency. Called by several threads.

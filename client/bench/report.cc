@@ -31,12 +31,6 @@ double Megabytes(const Tally& tally, const LoadResult& result) {
   return PerSecond(static_cast<double>(tally.bytes()) / 1e6, result);
 }
 
-Tally All(const LoadResult& result) {
-  Tally all;
-  for (const Tally& kind : result.kinds) all.Merge(kind);
-  return all;
-}
-
 // Three digits and a unit: "812 us", "1.24 ms", "30.1 s".
 std::string Text(nanoseconds time) {
   const double ns = static_cast<double>(time.count());
@@ -82,7 +76,7 @@ std::string Object(const Tally& tally, const LoadResult& result) {
 }  // namespace
 
 std::string TextReport(const ReportHead& head, const LoadResult& result) {
-  const Tally all = All(result);
+  const Tally all = result.All();
   std::string text = head.rate > 0 ? fmt::format("open loop, {:g} requests/s, up to {} in flight",
                                                  head.rate, head.concurrency)
                                    : fmt::format("closed loop, {} in flight", head.concurrency);
@@ -98,7 +92,7 @@ std::string TextReport(const ReportHead& head, const LoadResult& result) {
     const auto code = static_cast<absl::StatusCode>(i);
     if (all.errors(code) == 0) continue;
     text += fmt::format("errors  {} {}: {}\n", all.errors(code), absl::StatusCodeToString(code),
-                        all.message(code));
+                        std::string(all.error(code).message()));
   }
   if (head.verified) {
     text += all.wrong() == 0 ? "results all as computed here, bit by bit\n"
@@ -121,11 +115,11 @@ std::string JsonReport(const ReportHead& head, const LoadResult& result) {
       "{{\"seconds\": {:.3f}, \"loop\": \"{}\", \"intended_rate\": {:g}, \"concurrency\": {}, "
       "\"connections\": {}, \"verified\": {}, {}, \"kinds\": [{}]}}\n",
       Seconds(result), head.rate > 0 ? "open" : "closed", head.rate, head.concurrency,
-      head.connections, head.verified, Object(All(result), result), kinds);
+      head.connections, head.verified, Object(result.All(), result), kinds);
 }
 
 std::string ProgressReport(const LoadResult& so_far) {
-  const Tally all = All(so_far);
+  const Tally all = so_far.All();
   return fmt::format("{:.0f} s: {} answered, {:.1f}/s, {:.1f} MB/s, p50 {}, p99 {}, {} errors{}",
                      Seconds(so_far), all.answered(), Rate(all, so_far), Megabytes(all, so_far),
                      Text(all.latencies().Percentile(0.5)), Text(all.latencies().Percentile(0.99)),

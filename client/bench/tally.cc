@@ -66,7 +66,7 @@ nanoseconds Durations::Percentile(double fraction) const {
 void Tally::Add(const Outcome& outcome) {
   if (!outcome.status.ok()) {
     Error& error = errors_.at(static_cast<std::size_t>(outcome.status.code()) % kCodes);
-    if (error.count++ == 0) error.message = std::string(outcome.status.message());
+    if (error.count++ == 0) error.first = outcome.status;
     return;
   }
   latencies_.Add(outcome.latency);
@@ -85,7 +85,7 @@ void Tally::Merge(const Tally& other) {
   queue_ += other.queue_;
   compute_ += other.compute_;
   for (std::size_t code = 0; code < kCodes; ++code) {
-    if (errors_[code].count == 0) errors_[code].message = other.errors_[code].message;
+    if (errors_[code].count == 0) errors_[code].first = other.errors_[code].first;
     errors_[code].count += other.errors_[code].count;
   }
 }
@@ -107,8 +107,15 @@ std::int64_t Tally::errors(absl::StatusCode code) const {
   return errors_.at(static_cast<std::size_t>(code)).count;
 }
 
-const std::string& Tally::message(absl::StatusCode code) const {
-  return errors_.at(static_cast<std::size_t>(code)).message;
+const absl::Status& Tally::error(absl::StatusCode code) const {
+  return errors_.at(static_cast<std::size_t>(code)).first;
+}
+
+absl::StatusCode Tally::most_frequent_error() const {
+  const auto* const most =
+      std::max_element(errors_.begin(), errors_.end(),
+                       [](const Error& a, const Error& b) { return a.count < b.count; });
+  return static_cast<absl::StatusCode>(most - errors_.begin());
 }
 
 }  // namespace convserve::bench

@@ -5,7 +5,6 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -69,13 +68,15 @@ class Tally {
 
   std::int64_t errors() const;
   std::int64_t errors(absl::StatusCode code) const;
-  // The first error message with this code.
-  const std::string& message(absl::StatusCode code) const;
+  // The first error with this code; OK where there is none.
+  const absl::Status& error(absl::StatusCode code) const;
+  // The code with most errors; OK where there are none.
+  absl::StatusCode most_frequent_error() const;
 
  private:
   struct Error {
     std::int64_t count = 0;
-    std::string message;
+    absl::Status first;
   };
 
   Durations latencies_;

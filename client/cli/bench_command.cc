@@ -75,6 +75,20 @@ absl::Status Try(const bench::Workload& workload, Session& session) {
   return absl::OkStatus();
 }
 
+// A busy server that refuses is what a load may be meant to provoke: no failure, as long as
+// anything was answered. Other errors are, and the most frequent one chooses the exit code.
+absl::Status Verdict(const bench::Tally& all) {
+  if (all.wrong() > 0) return absl::DataLossError(fmt::format("{} results are wrong", all.wrong()));
+  const std::int64_t failed = all.errors();
+  const bool only_busy = failed == all.errors(absl::StatusCode::kResourceExhausted);
+  if (failed == 0 || (only_busy && all.answered() > 0)) return absl::OkStatus();
+  const absl::StatusCode code = all.most_frequent_error();
+  return WithExitCode(
+      ExitCodeOf(all.error(code)),
+      absl::Status(code, fmt::format("{} of {} requests failed, most with {}", failed,
+                                     failed + all.answered(), absl::StatusCodeToString(code))));
+}
+
 absl::Status Run(const BenchOptions& options, Session& session) {
   absl::StatusOr<std::vector<bench::RequestKind>> kinds = ParseKinds(options.requests);
   if (!kinds.ok()) return kinds.status();
@@ -114,11 +128,9 @@ absl::Status Run(const BenchOptions& options, Session& session) {
   session.out() << (session.options().json ? bench::JsonReport(head, result)
                                            : bench::TextReport(head, result))
                 << std::flush;
-  std::int64_t wrong = 0;
-  for (const bench::Tally& kind : result.kinds) wrong += kind.wrong();
-  if (wrong > 0) return absl::DataLossError(fmt::format("{} results are wrong", wrong));
-  if (call.stop.stop_requested()) return absl::CancelledError("interrupted");
-  return absl::OkStatus();
+  const bench::Tally all = result.All();
+  if (all.wrong() == 0 && call.stop.stop_requested()) return absl::CancelledError("interrupted");
+  return Verdict(all);
 }
 
 Action Declare(CLI::App& app) {
@@ -168,7 +180,11 @@ Command BenchCommand() {
           .examples = {"convctl --embedded bench --requests 100 --verify",
                        "convctl --embedded bench --rate 200 --duration 1s --request '4*tiny' "
                        "--request 1,8,32,32:8,8,3,3"},
-          .declare = Declare};
+          .declare = Declare,
+          .notes =
+              "Exit code: 0 when every request was answered, or some were and a busy server "
+              "refused the\nothers (RESOURCE_EXHAUSTED); 1 when results are wrong; otherwise "
+              "that of the most\nfrequent error, as with the other commands."};
 }
 
 }  // namespace convserve::cli

@@ -24,6 +24,8 @@ struct Command {
   std::vector<std::string> examples;
   // Declares the command's options on its own CLI::App; the action owns what they are parsed into.
   std::function<Action(CLI::App& app)> declare;
+  // What --help says before the examples; may be empty.
+  std::string notes = {};
 };
 
 Command BenchCommand();

@@ -38,8 +38,9 @@ struct Declared {
   Action action;
 };
 
-std::string Examples(const Command& command) {
-  std::string text = command.examples.size() == 1 ? "Example:" : "Examples:";
+std::string FooterOf(const Command& command) {
+  std::string text = command.notes.empty() ? "" : command.notes + "\n\n";
+  text += command.examples.size() == 1 ? "Example:" : "Examples:";
   for (const std::string& example : command.examples) text += "\n  " + example;
   return text +
          "\n\nconvctl --help shows the options of all commands: --server, --embedded, --timeout, "
@@ -137,7 +138,7 @@ absl::Status Run(const std::vector<std::string>& arguments, Session& session) {
   for (const Command& command : Commands()) {
     CLI::App* const sub = app.add_subcommand(command.name, command.summary);
     sub->fallthrough();
-    sub->footer(Examples(command));
+    sub->footer(FooterOf(command));
     declared.push_back({&command, sub, command.declare(*sub)});
   }
   try {

@@ -81,8 +81,8 @@ TEST(Tally, KeepsAnswersAndErrorsApart) {
   EXPECT_EQ(tally.latencies().most(), seconds(4));
   EXPECT_EQ(tally.errors(), 3);
   EXPECT_EQ(tally.errors(absl::StatusCode::kUnavailable), 2);
-  EXPECT_EQ(tally.message(absl::StatusCode::kUnavailable), "gone");
-  EXPECT_EQ(tally.message(absl::StatusCode::kCancelled), "over");
+  EXPECT_EQ(tally.error(absl::StatusCode::kUnavailable), absl::UnavailableError("gone"));
+  EXPECT_EQ(tally.error(absl::StatusCode::kCancelled), absl::CancelledError("over"));
   EXPECT_EQ(tally.server_share(), 0.5);
   EXPECT_EQ(tally.mean_queue(), std::chrono::milliseconds(500));
   EXPECT_EQ(tally.mean_compute(), std::chrono::milliseconds(1500));

@@ -77,6 +77,37 @@ TEST(ConvctlBench, WrongResultsAreAFailure) {
   EXPECT_THAT(outcome.err, HasSubstr("3 results are wrong"));
 }
 
+TEST(ConvctlBench, FailedCallsGiveTheExitCodeOfTheMostFrequentError) {
+  const struct {
+    grpc::StatusCode often, once;
+    int exit_code;
+    std::string message;
+  } rows[] = {
+      {grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::OK, 4,
+       "4 of 6 requests failed, most with UNAVAILABLE"},
+      {grpc::StatusCode::INTERNAL, grpc::StatusCode::DEADLINE_EXCEEDED, 1,
+       "5 of 6 requests failed, most with INTERNAL"},
+      {grpc::StatusCode::RESOURCE_EXHAUSTED, grpc::StatusCode::OK, 0, ""},
+      {grpc::StatusCode::RESOURCE_EXHAUSTED, grpc::StatusCode::RESOURCE_EXHAUSTED, 3,
+       "6 of 6 requests failed, most with RESOURCE_EXHAUSTED"},
+  };
+  for (const auto& row : rows) {
+    // Call 1 is the trial; of the six that follow two differ, or one beside an answer.
+    FakeServer server([&](int call, const v1::ConvRequest& request, v1::ConvResponse* response) {
+      *response->mutable_output() = request.weight();
+      if (call == 1) return grpc::Status::OK;
+      if (call == 2) return grpc::Status(row.once, "once");
+      if (call == 3 && row.once != row.often) return grpc::Status::OK;
+      return grpc::Status(row.often, "often");
+    });
+    const Outcome outcome =
+        Convctl({"--server", server.address(), "bench", "--requests", "6", "--request", "tiny"});
+    EXPECT_EQ(outcome.exit_code, row.exit_code) << outcome;
+    EXPECT_EQ(outcome.err, row.message.empty() ? "" : "convctl: " + row.message + "\n");
+    EXPECT_THAT(outcome.out, HasSubstr("\nerrors  "));
+  }
+}
+
 TEST(ConvctlBench, AnInterruptPrintsWhatWasMeasured) {
   std::stop_source stop;
   FakeServer server([&](int call, const v1::ConvRequest& request, v1::ConvResponse* response) {
