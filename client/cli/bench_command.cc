@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@ namespace {
 constexpr int kMaxSenders = 4096;
 // Of an open loop: enough for the server to feel all of the rate.
 constexpr int kOpenConcurrency = 64;
+constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
 
 struct BenchOptions {
   std::vector<std::string> requests;
@@ -146,27 +148,22 @@ Action Declare(CLI::App& app) {
       "open loop: requests a second, evenly spaced, whatever becomes of them; latencies "
       "count from the moment at which a request was to be sent. Default: closed loop")
       ->type_name("R");
-  app.add_option("--concurrency", options->concurrency,
-                 fmt::format("requests in flight: default 1; with --rate at most so many, default "
-                             "{}",
-                             kOpenConcurrency))
-      ->type_name("N")
-      ->check(CLI::Range(1, kMaxSenders));
-  app.add_option("--connections", options->connections, "to each address; default 1")
-      ->type_name("N")
-      ->check(CLI::Range(1, kMaxConnections));
+  AddIntegerOption(
+      app, "--concurrency", options->concurrency, 1, kMaxSenders,
+      fmt::format("requests in flight: default 1; with --rate at most so many, default "
+                  "{}",
+                  kOpenConcurrency));
+  AddIntegerOption(app, "--connections", options->connections, 1, kMaxConnections,
+                   "to each address; default 1");
   AddParsedOption(app, "--duration", options->duration, ParseTimeout, "how long; default 10s")
       ->type_name("TIME");
   AddParsedOption(app, "--warm-up", options->warm_up, ParseTimeout,
                   "what is sent in this time before is not counted; default none")
       ->type_name("TIME");
-  app.add_option("--requests", options->count, "at most so many, the warm-up aside")
-      ->type_name("N")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--attempts", options->attempts,
-                 "how often a request is tried, 1 to 5; default 1: errors show")
-      ->type_name("N")
-      ->check(CLI::Range(1, 5));
+  AddIntegerOption(app, "--requests", options->count, std::int64_t{1}, kNoLimit,
+                   "at most so many, the warm-up aside");
+  AddIntegerOption(app, "--attempts", options->attempts, 1, 5,
+                   "how often a request is tried, 1 to 5; default 1: errors show");
   app.add_flag("--verify", options->verify,
                "compute every result here too and compare it bit by bit");
   return [options](Session& session) { return Run(*options, session); };

@@ -54,13 +54,6 @@ absl::StatusOr<std::int64_t> ParseSize(std::string_view text) {
   return *size;
 }
 
-absl::StatusOr<std::int64_t> ParseMost(std::string_view text) {
-  const std::int64_t most = ParseInteger(text).value_or(0);
-  if (most >= 1) return most;
-  return absl::InvalidArgumentError(
-      fmt::format("expected a whole number from 1, got {}", Quoted(text)));
-}
-
 std::string Text(Interval range) {
   if (range.max == kNoLimit) return range.min == 0 ? "any" : fmt::format("{} or more", range.min);
   return range.min == range.max ? fmt::format("{}", range.min)
@@ -358,8 +351,8 @@ Action Declare(CLI::App& app) {
   add_range("--padding", options->padding, "paddings to look at; default 0..64");
   add_range("--output-padding", options->output_padding, "output paddings to look at");
   app.add_flag("--uneven", options->uneven, "also paddings that differ by one between both ends");
-  AddParsedOption(app, "--most", options->most, ParseMost, "how many to list; default 10")
-      ->type_name("N");
+  AddIntegerOption(app, "--most", options->most, std::int64_t{1}, kNoLimit,
+                   "how many to list; default 10");
   CLI::Option* const invert =
       app.add_flag("--invert", options->invert,
                    "which output padding makes conv-transpose restore --input after conv");

@@ -140,5 +140,25 @@ TEST(ConvctlBench, ExplainsMistakes) {
   EXPECT_EQ(Embedded({"bench", "--request", "1,1,2:1,2,2"}).exit_code, 3);
 }
 
+TEST(ConvctlBench, CountsAreDecimalWholeNumbers) {
+  const struct {
+    std::string option, most;
+  } rows[] = {{"--requests", "9223372036854775807"},
+              {"--concurrency", "4096"},
+              {"--connections", "64"},
+              {"--attempts", "5"}};
+  for (const auto& [option, most] : rows) {
+    for (const std::string value :
+         {"0", "-1", "0x2", "2.0", "1e1", "many", " 2", "9223372036854775808"}) {
+      const Outcome outcome = Embedded({"bench", "--request", "tiny", option + "=" + value});
+      EXPECT_EQ(outcome.exit_code, 2) << outcome;
+      EXPECT_EQ(outcome.err, "convctl: " + option + ": expected a whole number from 1 to " + most +
+                                 ", got \"" + value + "\"\n");
+    }
+  }
+  const Outcome outcome = Embedded({"--json", "bench", "--requests", "010", "--request", "tiny"});
+  EXPECT_EQ(outcome.json()["answered"], 10);
+}
+
 }  // namespace
 }  // namespace convserve
