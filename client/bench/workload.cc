@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "client/cli/argument_syntax.h"
+#include "client/cli/exit_code.h"
 #include "client/cli/text.h"
 #include "core/convert.h"
 #include "core/convolve.h"
@@ -145,6 +146,13 @@ absl::StatusOr<RequestKind> ParseRequestKind(std::string_view text) {
     return kind;
   }
   const std::vector<std::string_view> parts = cli::Split(text, ':');
+  for (const RequestKind& preset : Presets()) {
+    if (parts[0] != preset.name) continue;
+    return absl::InvalidArgumentError(fmt::format(
+        "{} takes no options: expected {} alone, or the shapes of input and weight with "
+        "them such as 1,3,32,32:8,3,3,3:type=int8, got {}",
+        preset.name, preset.name, Quoted(whole)));
+  }
   if (parts.size() < 2) {
     return absl::InvalidArgumentError(
         fmt::format("expected tiny, small, medium, large or the shapes of input and weight such as "
@@ -156,9 +164,9 @@ absl::StatusOr<RequestKind> ParseRequestKind(std::string_view text) {
   kind.weight = weight;
   Common common;
   auto input = ParseShape(parts[0]);
-  if (!input.ok()) return input.status();
+  if (!input.ok()) return cli::About("shape of the input", input.status());
   auto weights = ParseShape(parts[1]);
-  if (!weights.ok()) return weights.status();
+  if (!weights.ok()) return cli::About("shape of the weight", weights.status());
   for (std::size_t i = 2; i < parts.size(); ++i) {
     if (absl::Status status = ParseOption(parts[i], common, kind); !status.ok()) return status;
   }
