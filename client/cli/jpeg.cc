@@ -2,9 +2,11 @@
 #include <cstdio>
 #include <cstdlib>
 
-// After <cstdio>, which it needs and does not include.
-#include <jerror.h>
+// After <cstdio>, which it needs and does not include; before the messages, which depend on it.
+// clang-format off
 #include <jpeglib.h>
+#include <jerror.h>
+// clang-format on
 
 #include "client/cli/raster.h"
 #include "fmt/format.h"
@@ -19,7 +21,8 @@ constexpr int kQuality = 95;
 struct ErrorManager {
   jpeg_error_mgr base;
   std::jmp_buf jump;
-  bool truncated = false;
+  bool in_pixels = false;  // behind the headers
+  bool damaged = false;
   char message[JMSG_LENGTH_MAX] = "";
 };
 
@@ -29,13 +32,34 @@ struct ErrorManager {
   std::longjmp(errors->jump, 1);
 }
 
-// A negative level is a warning. Two of them say that rows were made up for lack of data.
+// Whether a warning says that pixels were made up or left out.
+bool LosesPixels(const ErrorManager& errors) {
+  // What some cameras leave behind the pixels; more is what damaged ones did not use up.
+  constexpr int kMostStrayBytes = 16;
+  switch (errors.base.msg_code) {
+    case JWRN_JPEG_EOF:
+    case JWRN_HIT_MARKER:
+    case JWRN_HUFF_BAD_CODE:
+    case JWRN_ARITH_BAD_CODE:
+    case JWRN_MUST_RESYNC:
+      return true;
+    case JWRN_EXTRANEOUS_DATA:
+      return errors.in_pixels && errors.base.msg_parm.i[0] > kMostStrayBytes;
+    default:
+      return false;
+  }
+}
+
+// A negative level is a warning. The first one that matters is kept.
 void OnMessage(j_common_ptr codec, int level) {
-  if (level >= 0) return;
-  const int code = codec->err->msg_code;
-  if (code != JWRN_JPEG_EOF && code != JWRN_HIT_MARKER) return;
   auto* errors = reinterpret_cast<ErrorManager*>(codec->err);
-  errors->truncated = true;
+  if (level >= 0 || errors->damaged || !LosesPixels(*errors)) return;
+  errors->damaged = true;
+  if (errors->base.msg_code == JWRN_JPEG_EOF) {
+    std::snprintf(errors->message, sizeof(errors->message), "it ends too early");
+  } else {
+    errors->base.format_message(codec, errors->message);
+  }
 }
 
 jpeg_error_mgr* Install(ErrorManager& errors) {
@@ -70,6 +94,7 @@ bool ReadHeader(Decoder& decoder, std::string_view bytes) {
 
 bool ReadRows(Decoder& decoder, unsigned char* samples, std::size_t row_bytes) {
   if (setjmp(decoder.errors.jump) != 0) return false;
+  decoder.errors.in_pixels = true;
   decoder.codec.out_color_space = decoder.codec.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
   jpeg_start_decompress(&decoder.codec);
   while (decoder.codec.output_scanline < decoder.codec.output_height) {
@@ -138,10 +163,9 @@ absl::StatusOr<Raster> DecodeJpeg(std::string_view bytes) {
     return status;
   }
   raster.Allocate();
-  if (!ReadRows(decoder, raster.samples.data(), raster.row_bytes())) {
+  if (!ReadRows(decoder, raster.samples.data(), raster.row_bytes()) || decoder.errors.damaged) {
     return Damaged(decoder.errors.message);
   }
-  if (decoder.errors.truncated) return Damaged("it ends too early");
   return raster;
 }
 

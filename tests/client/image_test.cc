@@ -19,6 +19,7 @@ namespace {
 
 using ::convserve::testing::MakeTensor;
 using ::convserve::testing::ToDoubles;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -256,6 +257,40 @@ TEST(Picture, EveryTruncationIsRefused) {
       EXPECT_EQ(tensor.status().code(), absl::StatusCode::kDataLoss) << size;
     }
   }
+}
+
+// A JPEG file with `bytes` put in before its end marker, in place of the last `lost` ones there.
+std::string JpegEndingWith(std::string_view bytes, std::size_t lost) {
+  std::string file =
+      *EncodePicture(Photo(1, 64, 64).view(), TensorLayout::kUnspecified, PictureFormat::kJpeg);
+  return file.replace(file.size() - 2 - lost, lost, bytes);
+}
+
+TEST(Picture, LostPixelsAreNotMadeUp) {
+  const struct {
+    std::string file, message;
+  } rows[] = {
+      {JpegEndingWith("", 20), "premature end of data segment"},
+      // Only ones: no code of the standard's tables, which are those in use.
+      {JpegEndingWith({"\xff\x00\xff\x00\xff\x00\xff\x00\xff\x00", 10}, 20), "bad Huffman code"},
+      {JpegEndingWith(std::string(40, '\x55'), 0), " extraneous bytes before marker 0xd9"},
+  };
+  for (const auto& [file, message] : rows) {
+    const absl::StatusOr<Tensor> tensor = ReadPicture(file, TensorLayout::kUnspecified);
+    EXPECT_EQ(tensor.status().code(), absl::StatusCode::kDataLoss);
+    EXPECT_THAT(Message(tensor), AllOf(HasSubstr("is a damaged JPEG file: Corrupt JPEG data: "),
+                                       HasSubstr(message)));
+  }
+}
+
+TEST(Picture, StrayBytesInAJpegDoNoHarm) {
+  const std::string good = JpegEndingWith("", 0);
+  EXPECT_TRUE(ReadPicture(JpegEndingWith(std::string(16, '\x55'), 0), {}).ok());
+  std::string file = good;
+  file.insert(file.find("\xff\xdb"), std::string(100, '\x55'));  // between two headers
+  const absl::StatusOr<Tensor> tensor = ReadPicture(file, {});
+  ASSERT_TRUE(tensor.ok()) << tensor.status();
+  EXPECT_EQ(ToDoubles(*tensor), ToDoubles(*ReadPicture(good, {})));
 }
 
 TEST(Picture, DamagedBytesNeverDoMoreThanChangeThePicture) {
