@@ -64,7 +64,7 @@ std::function<Action(CLI::App&)> Declare(Operation operation) {
     options->arguments.operation = operation;
     AddConvolutionOptions(app, options->arguments);
     AddParsedOption(app, "--output", options->output, ParseOutputFile,
-                    "write .npy, .npz, .png or .jpg instead of printing")
+                    "write .npy, .npz, .npz:NAME, .png or .jpg instead of printing")
         ->type_name("FILE");
     return [options](Session& session) { return Run(*options, session); };
   };

@@ -80,16 +80,21 @@ absl::StatusOr<OutputFile> ParseOutputFile(std::string_view text) {
   std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
+  // Before the endings: the array of FILE.npz:x.npy is x, as NumPy calls it.
+  if (const std::size_t at = lower.rfind(".npz:"); at != std::string::npos) {
+    std::string_view member = text.substr(at + 5);
+    if (member.ends_with(".npy")) member.remove_suffix(4);
+    if (member.empty()) {
+      return absl::InvalidArgumentError(
+          fmt::format("expected the name of an array behind .npz:, got {}", Quoted(text)));
+    }
+    return OutputFile{OutputFormat::kNpz, std::string(text.substr(0, at + 4)), std::string(member)};
+  }
   for (const auto& [ending, format] : kEndings) {
     if (lower.ends_with(ending)) return OutputFile{format, std::string(text), "output"};
   }
-  if (const std::size_t at = lower.rfind(".npz:");
-      at != std::string::npos && at + 5 < text.size()) {
-    return OutputFile{OutputFormat::kNpz, std::string(text.substr(0, at + 4)),
-                      std::string(text.substr(at + 5))};
-  }
-  return absl::InvalidArgumentError(
-      fmt::format("expected a file ending in .npy, .npz, .png or .jpg, got {}", Quoted(text)));
+  return absl::InvalidArgumentError(fmt::format(
+      "expected a file ending in .npy, .npz, .npz:NAME, .png or .jpg, got {}", Quoted(text)));
 }
 
 absl::Status WriteResult(Session& session, const std::optional<OutputFile>& file,

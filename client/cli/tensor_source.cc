@@ -93,13 +93,14 @@ absl::StatusOr<TensorSource> ParseTensorSource(std::string_view text) {
   if (text == "-") return StandardInput{};
   if (LooksLikeLiteral(text)) return ParseLiteral(text);
   const std::string lower = Lower(text);
+  // Before the endings: FILE.npz:x.npy is the array x.
+  if (const std::size_t at = lower.rfind(".npz:"); at != std::string::npos) {
+    return NpzMember{std::string(text.substr(0, at + 4)), std::string(text.substr(at + 5))};
+  }
   if (lower.ends_with(".npy")) return NpyFile{std::string(text)};
   if (lower.ends_with(".npz")) return NpzMember{std::string(text), ""};
   for (const std::string_view extension : {".png", ".jpg", ".jpeg"}) {
     if (lower.ends_with(extension)) return PictureFile{std::string(text)};
-  }
-  if (const std::size_t at = lower.rfind(".npz:"); at != std::string::npos) {
-    return NpzMember{std::string(text.substr(0, at + 4)), std::string(text.substr(at + 5))};
   }
   if (IsFilter(text)) return ParseFilter(text);
   return UnknownForm(text);

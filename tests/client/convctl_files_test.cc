@@ -96,6 +96,24 @@ TEST_F(ConvctlFiles, ArchivesAreReadByMemberAndWritten) {
   EXPECT_TRUE(ReadNpz(folder_.Path("z.npz"), "output").ok());
 }
 
+TEST_F(ConvctlFiles, ArraysOfArchivesMayHaveTheNamesOfTheirFiles) {
+  const std::string archive = folder_.Path("y.npz");
+  const Outcome outcome = Embedded({"conv", "--input", DataFile("deflated.npz:first.npy"),
+                                    "--weight", "[[1]]", "--output", archive + ":x.npy"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome;
+  EXPECT_THAT(outcome.out, HasSubstr(" to " + archive + "\n"));
+  EXPECT_TRUE(ReadNpz(archive, "x").ok());
+  EXPECT_FALSE(std::filesystem::exists(archive + ":x.npy"));
+  const auto refusal = [&](const std::string& name) {
+    return Embedded({"conv", "--input", "[[1]]", "--weight", "[[1]]", "--output", name}).err;
+  };
+  for (const std::string name : {"y.npz:", "y.npz:.npy"}) {
+    EXPECT_EQ(
+        refusal(name),
+        "convctl: --output: expected the name of an array behind .npz:, got \"" + name + "\"\n");
+  }
+}
+
 TEST_F(ConvctlFiles, LiteralsTakeTheTypeOfTheFileBesideThem) {
   const auto type = [&](const std::string& input, const std::string& weight) {
     return Embedded({"--json", "conv", "--input", input, "--weight", weight}).json()["type"];

@@ -114,7 +114,8 @@ INSTANTIATE_TEST_SUITE_P(
                 2,
                 "--weight: bilinear:F is a filter for conv-transpose\n"},
         Mistake{"OutputOfUnknownKind", Conv({"--output", "y.txt"}), 2,
-                "--output: expected a file ending in .npy, .npz, .png or .jpg, got \"y.txt\"\n"},
+                "--output: expected a file ending in .npy, .npz, .npz:NAME, .png or .jpg, got "
+                "\"y.txt\"\n"},
         Mistake{"TimeoutOfNothing", Conv({"--timeout", "0"}), 2, "--timeout: expected a time"}),
     [](const auto& test) { return test.param.name; });
 
