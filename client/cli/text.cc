@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <numeric>
+#include <type_traits>
 
 #include "fmt/format.h"
 
@@ -17,8 +20,15 @@ std::optional<T> ParseWhole(std::string_view text) {
   T value{};
   const char* const end = text.data() + text.size();
   const std::from_chars_result result = std::from_chars(text.data(), end, value);
-  if (result.ec != std::errc() || result.ptr != end) return std::nullopt;
-  return value;
+  if (result.ptr != end) return std::nullopt;
+  if constexpr (std::is_floating_point_v<T>) {
+    // from_chars does not say which end of the range was passed.
+    if (result.ec == std::errc::result_out_of_range) {
+      value = std::strtod(std::string(text).c_str(), nullptr);
+      return std::abs(value) < 1 ? std::optional(value) : std::nullopt;
+    }
+  }
+  return result.ec == std::errc() ? std::optional(value) : std::nullopt;
 }
 
 // How many insertions, removals, replacements and swaps of neighbours lead from `a` to `b`.

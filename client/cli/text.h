@@ -12,7 +12,8 @@
 namespace convserve::cli {
 
 // The whole of `text` as a number; nothing when there is anything else in it or the type cannot
-// hold it. A leading plus sign is allowed; "inf" and "nan" are doubles.
+// hold it. A leading plus sign is allowed; "inf" and "nan" are doubles, and what is nearer to 0
+// than every other double is 0.
 std::optional<std::int64_t> ParseInteger(std::string_view text);
 std::optional<double> ParseDouble(std::string_view text);
 

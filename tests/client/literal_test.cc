@@ -47,6 +47,14 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"EmptyRows", "[[],[]]", {2, 0}, {}}, Row{"EmptyBlocks", "[[[],[]]]", {1, 2, 0}, {}}),
     [](const auto& test) { return test.param.name; });
 
+TEST(Literal, WhatIsTooSmallForADoubleIsZero) {
+  const absl::StatusOr<Literal> literal = ParseLiteral("[1e-400, -1e-400, +1e-400, 5e-324]");
+  ASSERT_TRUE(literal.ok()) << literal.status();
+  EXPECT_THAT(literal->values, ElementsAre(0, -0.0, 0, std::numeric_limits<double>::denorm_min()));
+  EXPECT_TRUE(std::signbit(literal->values[1]));
+  EXPECT_TRUE(LooksLikeLiteral("1e-400"));
+}
+
 TEST(Literal, InfinityAndNanAreNumbers) {
   const absl::StatusOr<Literal> literal = ParseLiteral("[inf, -inf, nan]");
   ASSERT_TRUE(literal.ok()) << literal.status();

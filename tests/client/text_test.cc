@@ -19,6 +19,9 @@ TEST(Text, NumbersAreReadWhole) {
   for (const std::string_view text : {"", "5x", " 5", "+-5", "9223372036854775808", "+"}) {
     EXPECT_EQ(ParseInteger(text), std::nullopt) << text;
   }
+  EXPECT_EQ(ParseDouble("1e400"), std::nullopt);
+  EXPECT_EQ(ParseDouble("-1e400"), std::nullopt);
+  EXPECT_EQ(ParseDouble("1e-400x"), std::nullopt);
 }
 
 TEST(Text, SplitKeepsEmptyParts) {
