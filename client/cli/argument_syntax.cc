@@ -108,7 +108,8 @@ absl::StatusOr<std::chrono::milliseconds> ParseTimeout(std::string_view text) {
   // Up to a year: what is longer is a slip.
   if (!(milliseconds >= 1 && milliseconds <= 366.0 * 24 * 3600 * 1000)) {
     return absl::InvalidArgumentError(fmt::format(
-        "expected a time such as 30 (seconds), 1.5s, 500ms or 2m, got {}", Quoted(text)));
+        "expected a time from 1ms to 366 days such as 30 (seconds), 1.5s, 500ms or 2m, got {}",
+        Quoted(text)));
   }
   return std::chrono::milliseconds(std::llround(milliseconds));
 }

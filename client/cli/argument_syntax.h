@@ -38,7 +38,7 @@ absl::StatusOr<WeightLayout> ParseWeightLayout(std::string_view text);
 // One of DataTypeNames().
 absl::StatusOr<DataType> ParseType(std::string_view text);
 
-// A time above 0: "2" (seconds), "1.5s", "500ms", "2m".
+// A time from 1ms to 366 days: "2" (seconds), "1.5s", "500ms", "2m".
 absl::StatusOr<std::chrono::milliseconds> ParseTimeout(std::string_view text);
 
 }  // namespace convserve::cli

@@ -68,8 +68,11 @@ TEST(ArgumentSyntax, TimesHaveAUnitOrAreSeconds) {
   EXPECT_EQ(*ParseTimeout("1.5s"), milliseconds(1500));
   EXPECT_EQ(*ParseTimeout("500ms"), milliseconds(500));
   EXPECT_EQ(*ParseTimeout("2m"), milliseconds(120000));
-  for (const std::string_view text : {"", "0", "-1", "s", "1h", "nan", "inf", "1e20", "1 s x"}) {
-    EXPECT_THAT(Message(ParseTimeout(text)), HasSubstr("expected a time such as")) << text;
+  for (const std::string_view text :
+       {"", "0", "0.4ms", "-1", "s", "1h", "nan", "inf", "1e9", "1e20", "1 s x"}) {
+    EXPECT_THAT(Message(ParseTimeout(text)),
+                HasSubstr("expected a time from 1ms to 366 days such as"))
+        << text;
   }
 }
 

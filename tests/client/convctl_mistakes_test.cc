@@ -116,7 +116,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"OutputOfUnknownKind", Conv({"--output", "y.txt"}), 2,
                 "--output: expected a file ending in .npy, .npz, .npz:NAME, .png or .jpg, got "
                 "\"y.txt\"\n"},
-        Mistake{"TimeoutOfNothing", Conv({"--timeout", "0"}), 2, "--timeout: expected a time"}),
+        Mistake{"TimeoutOfNothing", Conv({"--timeout", "0"}), 2,
+                "--timeout: expected a time from 1ms to 366 days"}),
     [](const auto& test) { return test.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
