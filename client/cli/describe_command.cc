@@ -77,10 +77,12 @@ void PrintText(std::ostream& out, const ConvolutionRequest& request, const Probl
   for (const std::string& warning : warnings) out << "  - " << warning << '\n';
 }
 
+// How many ranges of an axis JSON has at most.
+constexpr std::size_t kMostRanges = 1000;
+
 nlohmann::ordered_json Ranges(const PositionList& positions) {
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
   for (const Interval range : positions.ranges) json.push_back({range.min, range.max});
-  if (positions.more) json.push_back("...");
   return json;
 }
 
@@ -96,8 +98,11 @@ void PrintJson(std::ostream& out, const Problem& problem, const Description& des
       entry[std::string(field.name)] = field.value(description.axes[a]);
     }
     entry["size_formula"] = SizeFormula(problem.operation(), problem.axes()[a]);
-    entry["unused_input_ranges"] = Ranges(UnusedInputs(problem, a));
-    entry["uncovered_output_ranges"] = Ranges(UncoveredOutputs(problem, a));
+    const PositionList unused = UnusedInputs(problem, a, kMostRanges);
+    const PositionList uncovered = UncoveredOutputs(problem, a, kMostRanges);
+    entry["unused_input_ranges"] = Ranges(unused);
+    entry["uncovered_output_ranges"] = Ranges(uncovered);
+    entry["ranges_truncated"] = unused.more || uncovered.more;
     json["axes"].push_back(std::move(entry));
   }
   json["multiply_adds"] = description.multiply_adds;

@@ -133,6 +133,21 @@ TEST(ConvctlDescribe, AnswersForAxesOfAnySize) {
   EXPECT_THAT(huge.out, HasSubstr("reach no output: 3-1048575, 1048579-2097151,"));
 }
 
+TEST(ConvctlDescribe, RangesInJsonAreNumbers) {
+  const auto ranges = [](const std::string& size) {
+    return Embedded({"--json", "describe", "conv", "--input-shape", "1,1," + size, "--weight-shape",
+                     "1,1,1", "--stride", "2"})
+        .json()["axes"][0];
+  };
+  const auto all = ranges("2001");
+  EXPECT_EQ(all["unused_input_ranges"].size(), 1000u);
+  EXPECT_EQ(all["unused_input_ranges"].back(), nlohmann::json({1999, 1999}));
+  EXPECT_EQ(all["ranges_truncated"], false);
+  const auto first = ranges("200000001");
+  EXPECT_EQ(first["unused_input_ranges"], all["unused_input_ranges"]);
+  EXPECT_EQ(first["ranges_truncated"], true);
+}
+
 TEST(ConvctlDescribe, SpellsTheSameCallElsewhere) {
   const json parsed =
       Embedded({"describe", "conv-transpose", "--input-shape", "1,8,14,14", "--weight-shape",
