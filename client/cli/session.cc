@@ -22,6 +22,23 @@ bool HasScheme(std::string_view server) {
   return std::find(std::begin(kSchemes), std::end(kSchemes), begin) != std::end(kSchemes);
 }
 
+absl::Status CheckPort(std::string_view port) {
+  const bool digits = port.find_first_not_of("0123456789") == std::string_view::npos;
+  const std::int64_t number = digits ? ParseInteger(port).value_or(0) : 0;
+  if (number >= 1 && number <= 65535) return absl::OkStatus();
+  return UsageError(fmt::format("--server: expected a port from 1 to 65535, got {}", Quoted(port)));
+}
+
+// host, host:port or //authority/host:port. Without a port gRPC calls 443.
+absl::Status CheckDnsServer(std::string_view server) {
+  const std::string_view host = server.substr(server.rfind('/') + 1);
+  const std::size_t colon = host.rfind(':');
+  if (colon == std::string_view::npos) return absl::OkStatus();
+  // The colons of an IPv6 address without brackets.
+  if (host.find(':') != colon && host[colon - 1] != ']') return absl::OkStatus();
+  return CheckPort(host.substr(colon + 1));
+}
+
 // host:port, or a scheme that gRPC knows with what it takes behind it. Without a port gRPC would
 // call port 443 or 0, and of a larger one the remainder by 65536.
 absl::Status CheckServer(const std::string& server) {
@@ -30,12 +47,9 @@ absl::Status CheckServer(const std::string& server) {
     return UsageError(
         fmt::format("--server: expected host:port or unix:/path, got {}", Quoted(server)));
   }
+  if (server.starts_with("dns:")) return CheckDnsServer(std::string_view(server).substr(4));
   if (HasScheme(server)) return absl::OkStatus();
-  const std::string_view port = std::string_view(server).substr(colon + 1);
-  const bool digits = port.find_first_not_of("0123456789") == std::string_view::npos;
-  const std::int64_t number = digits ? ParseInteger(port).value_or(0) : 0;
-  if (number >= 1 && number <= 65535) return absl::OkStatus();
-  return UsageError(fmt::format("--server: expected a port from 1 to 65535, got {}", Quoted(port)));
+  return CheckPort(std::string_view(server).substr(colon + 1));
 }
 
 struct Advice {

@@ -296,12 +296,15 @@ TEST(Convctl, AServerNeedsAPort) {
 
 TEST(Convctl, APortIsANumberFrom1To65535) {
   for (const std::string port : {"0", "65536", "106770", "41234x", "-24302", "+80", " 80", "abc"}) {
-    const std::string address = "localhost:" + port;
-    const Outcome outcome = Convctl({"--server", address, "health"});
-    EXPECT_EQ(outcome.exit_code, 2) << outcome;
-    EXPECT_THAT(outcome.err, HasSubstr("--server: expected a port from 1 to 65535, got \"" + port));
+    for (const std::string host : {"localhost:", "dns:localhost:", "dns:///[::1]:"}) {
+      const Outcome outcome = Convctl({"--server", host + port, "health"});
+      EXPECT_EQ(outcome.exit_code, 2) << outcome;
+      EXPECT_THAT(outcome.err,
+                  HasSubstr("--server: expected a port from 1 to 65535, got \"" + port));
+    }
   }
-  for (const std::string address : {"localhost:1", "[::1]:1", "ipv4:127.0.0.1:1", "unix:/a:b"}) {
+  for (const std::string address : {"localhost:1", "[::1]:1", "ipv4:127.0.0.1:1", "unix:/a:b",
+                                    "dns:127.0.0.1:1", "dns:///[::1]:1", "dns:127.0.0.1"}) {
     EXPECT_EQ(Convctl({"--server", address, "--timeout", "100ms", "health"}).exit_code, 4);
   }
 }
