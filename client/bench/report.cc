@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "client/cli/render.h"
+#include "client/cli/text.h"
 #include "fmt/format.h"
 
 namespace convserve::bench {
@@ -92,7 +93,7 @@ std::string TextReport(const ReportHead& head, const LoadResult& result) {
     const auto code = static_cast<absl::StatusCode>(i);
     if (all.errors(code) == 0) continue;
     text += fmt::format("errors  {} {}: {}\n", all.errors(code), absl::StatusCodeToString(code),
-                        std::string(all.error(code).message()));
+                        cli::Printable(std::string(all.error(code).message())));
   }
   if (head.verified) {
     text += all.wrong() == 0 ? "results all as computed here, bit by bit\n"

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "client/cli/exit_code.h"
+#include "client/cli/text.h"
 #include "core/limits.h"
 #include "fmt/format.h"
 
@@ -201,7 +202,8 @@ class RequestReader {
     const Operand& operand = operands_[role];
     const Shape& given = shapes_as_given_[role];
     std::string note = fmt::format("{:<7} ", kOptions[role].substr(2));
-    if (const std::string name = NameOf(source(role)); !name.empty()) note += name + ", ";
+    if (const std::string name = NameOf(source(role)); !name.empty())
+      note += Printable(name) + ", ";
     note += fmt::format("{} {}", Name(operand.data_type), ToString(given));
     if (given != operand.shape) {
       note += fmt::format(" read as {}{}", ToString(operand.shape), meaning);

@@ -11,6 +11,7 @@
 #include "client/cli/drawing.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/render.h"
+#include "client/cli/text.h"
 #include "client/explain/frameworks.h"
 #include "client/explain/words.h"
 #include "core/problem.h"
@@ -63,7 +64,7 @@ void PrintText(std::ostream& out, const ConvolutionRequest& request, const Probl
     out << "\nas a direct convolution\n  " << equal << '\n';
   }
   out << fmt::format("\n{} multiply-adds by {}\n", FormatCount(description.multiply_adds),
-                     description.algorithm)
+                     Printable(description.algorithm))
       << fmt::format("input {}, weight {}, output {}, workspace {}\n",
                      FormatBytes(description.input_bytes), FormatBytes(description.weight_bytes),
                      FormatBytes(description.output_bytes),

@@ -61,7 +61,7 @@ absl::Status Draw(Session& session, const DrawingTarget& target, const DrawingRe
   if (!status.ok()) {
     return WithExitCode(ExitCode::kOther, About("--draw: " + target.path, status));
   }
-  if (!session.options().json) session.out() << "drawn to " << target.path << '\n';
+  if (!session.options().json) session.out() << "drawn to " << Printable(target.path) << '\n';
   return absl::OkStatus();
 }
 

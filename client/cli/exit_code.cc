@@ -11,16 +11,6 @@ namespace {
 
 constexpr char kExitCodeUrl[] = "convserve/convctl_exit_code";
 
-// Text from a server or a file, fit for a terminal.
-std::string Printable(std::string_view text) {
-  std::string printable;
-  for (const char c : text) {
-    const auto code = static_cast<unsigned char>(c);
-    printable += code >= 0x20 && code != 0x7f ? std::string(1, c) : fmt::format("\\x{:02x}", code);
-  }
-  return printable;
-}
-
 }  // namespace
 
 absl::Status UsageError(std::string_view message) {

@@ -121,13 +121,13 @@ absl::Status WriteResult(Session& session, const std::optional<OutputFile>& file
   for (const std::string& note : report.notes) out << note << '\n';
   out << fmt::format("output  {} {}", Name(tensor.data_type), ToString(tensor.shape));
   if (file) {
-    out << " to " << file->path << FileNote(*file, tensor.data_type) << '\n';
+    out << " to " << Printable(file->path) << FileNote(*file, tensor.data_type) << '\n';
   } else {
     out << '\n';
     PrintValues(out, tensor);
   }
   out << fmt::format("computed in {:.3g} ms by {} on {}\n", Milliseconds(execution.compute),
-                     execution.algorithm, execution.instruction_set);
+                     Printable(execution.algorithm), Printable(execution.instruction_set));
   return absl::OkStatus();
 }
 

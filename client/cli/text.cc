@@ -89,6 +89,15 @@ std::string Quoted(std::string_view text, std::size_t most) {
   return quoted + (text.size() > most ? "\"..." : "\"");
 }
 
+std::string Printable(std::string_view text) {
+  std::string printable;
+  for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    printable += code >= 0x20 && code != 0x7f ? std::string(1, c) : fmt::format("\\x{:02x}", code);
+  }
+  return printable;
+}
+
 std::string_view Nearest(std::string_view text, std::span<const std::string_view> candidates) {
   constexpr std::size_t kLongest = 64;
   if (text.size() > kLongest) return {};

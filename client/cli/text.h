@@ -26,6 +26,10 @@ std::vector<std::string_view> Split(std::string_view text, char separator);
 // At most `most` bytes of `text` in quotes, with what a terminal should not see as \xNN.
 std::string Quoted(std::string_view text, std::size_t most = 40);
 
+// The name of a file, or text from a server, fit for a line on a terminal: control characters as
+// \xNN.
+std::string Printable(std::string_view text);
+
 // The one of `candidates` that `text` was probably meant to be: one or two slips away; empty when
 // there is none.
 std::string_view Nearest(std::string_view text, std::span<const std::string_view> candidates);

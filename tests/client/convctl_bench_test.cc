@@ -51,14 +51,14 @@ TEST(ConvctlBench, ReportsInJson) {
 
 TEST(ConvctlBench, CountsErrorsByCode) {
   FakeServer server([](int call, const v1::ConvRequest& request, v1::ConvResponse* response) {
-    if (call % 2 == 0) return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "full house");
+    if (call % 2 == 0) return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "full\nhouse");
     *response->mutable_output() = request.weight();
     return grpc::Status::OK;
   });
   const Outcome text =
       Convctl({"--server", server.address(), "bench", "--requests", "10", "--request", "tiny"});
   EXPECT_EQ(text.exit_code, 0) << text;
-  EXPECT_THAT(text.out, HasSubstr("\nerrors  5 RESOURCE_EXHAUSTED: full house"));
+  EXPECT_THAT(text.out, HasSubstr("\nerrors  5 RESOURCE_EXHAUSTED: full\\x0ahouse\n"));
   const Outcome json = Convctl(
       {"--json", "--server", server.address(), "bench", "--requests", "10", "--request", "tiny"});
   EXPECT_EQ(json.json()["errors"]["RESOURCE_EXHAUSTED"], 5);

@@ -245,6 +245,20 @@ TEST_F(ConvctlFiles, StandardInputThatCannotBeReadIsNotEmpty) {
   EXPECT_EQ(err.str(), "convctl: --input: standard input cannot be read: Is a directory\n");
 }
 
+TEST_F(ConvctlFiles, NamesOfFilesStayOnTheirLine) {
+  const std::string file =
+      folder_.Write("a\nb.npy", NpyBytes(MakeTensor(DataType::kFloat32, {1, 1}, {1})));
+  const Outcome outcome = Embedded(
+      {"conv", "--input", file, "--weight", "[[1]]", "--output", folder_.Path("c\x1b.npy")});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome;
+  EXPECT_THAT(outcome.out, HasSubstr("a\\x0ab.npy, float32 [1, 1]"));
+  EXPECT_THAT(outcome.out, HasSubstr("c\\x1b.npy\n"));
+  EXPECT_TRUE(std::filesystem::exists(folder_.Path("c\x1b.npy")));
+  const Outcome drawn = Embedded({"describe", "conv", "--input", file, "--weight", "[[1]]",
+                                  "--draw", folder_.Path("d\n.svg")});
+  EXPECT_THAT(drawn.out, HasSubstr("d\\x0a.svg\n"));
+}
+
 TEST_F(ConvctlFiles, FolderThatIsNotThereCannotBeWrittenTo) {
   for (const std::string name : {"none/y.npy", "none/y.npz", "none/y.png"}) {
     const Outcome outcome =

@@ -34,6 +34,10 @@ TEST(Text, QuotedTextIsSafeForATerminalAndBounded) {
   EXPECT_EQ(Quoted("abcdef", 3), "\"abc\"...");
 }
 
+TEST(Text, PrintableTextStaysOnItsLine) {
+  EXPECT_EQ(Printable("a\n\x1b[2J\x7f\"\xc3\xa4"), "a\\x0a\\x1b[2J\\x7f\"\xc3\xa4");
+}
+
 TEST(Text, NearestForgivesASlipOrTwo) {
   const std::vector<std::string_view> names = {"--stride", "--padding", "--padding-mode", "conv"};
   EXPECT_EQ(Nearest("--strid", names), "--stride");
