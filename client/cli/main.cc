@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <grpc/support/log.h>
 #include <pthread.h>
 #include <signal.h>
@@ -31,6 +32,13 @@ void HandleSignals(const sigset_t& signals, std::stop_source stop) {
   }).detach();
 }
 
+// A descriptor that was passed on is not closed by exec. One that will be belongs to a library,
+// which has found the number free.
+bool WasPassedOn(int descriptor) {
+  const int flags = fcntl(descriptor, F_GETFD);
+  return flags >= 0 && (flags & FD_CLOEXEC) == 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -46,6 +54,7 @@ int main(int argc, char** argv) {
   // What gRPC says on standard error repeats our own messages; GRPC_VERBOSITY asks for it.
   if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
   std::ios::sync_with_stdio(false);
+  if (!WasPassedOn(STDIN_FILENO)) std::cin.setstate(std::ios::badbit);
   return convserve::cli::RunConvctl(
       std::vector<std::string>(argv + 1, argv + argc), {std::cin, std::cout, std::cerr},
       {.show_progress = isatty(STDERR_FILENO) != 0, .stop = stop.get_token()});

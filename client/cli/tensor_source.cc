@@ -60,6 +60,7 @@ absl::StatusOr<Tensor> ReadPictureFile(const std::string& path, TensorLayout lay
 
 absl::StatusOr<std::string> ReadStream(std::istream& in) {
   constexpr std::size_t kStep = std::size_t{1} << 20;
+  if (in.bad()) return absl::FailedPreconditionError("is closed");
   std::string bytes;
   errno = 0;
   while (in) {

@@ -1,4 +1,5 @@
 // convctl with files: NumPy arrays, pictures and the filters that go with them.
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -243,6 +244,14 @@ TEST_F(ConvctlFiles, StandardInputThatCannotBeReadIsNotEmpty) {
   EXPECT_EQ(RunConvctl({"--embedded", "conv", "--input", "-", "--weight", "[[1]]"}, {in, out, err}),
             1);
   EXPECT_EQ(err.str(), "convctl: --input: standard input cannot be read: Is a directory\n");
+}
+
+TEST_F(ConvctlFiles, StandardInputMayBeClosed) {
+  const std::string line = std::string(CONVSERVE_BINARY_DIR) +
+                           "/bin/convctl --embedded conv --input - --weight 1 <&- 2>'" +
+                           folder_.Path("err") + "'";
+  EXPECT_NE(std::system(line.c_str()), 0);
+  EXPECT_EQ(ReadBytes(folder_.Path("err")), "convctl: --input: standard input is closed\n");
 }
 
 TEST_F(ConvctlFiles, NamesOfFilesStayOnTheirLine) {
