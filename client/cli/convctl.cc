@@ -95,9 +95,41 @@ absl::Status NotUnderstood(const CLI::App& app, std::string_view argument) {
   const std::vector<std::string> understood = Understood(app);
   const std::vector<std::string_view> candidates(understood.begin(), understood.end());
   const std::string_view nearest = Nearest(name, candidates);
-  return UsageError(
-      fmt::format("{} is not understood{}", Quoted(argument),
-                  nearest.empty() ? "; see --help" : fmt::format(" (did you mean {}?)", nearest)));
+  if (!nearest.empty()) {
+    return UsageError(
+        fmt::format("{} is not understood (did you mean {}?)", Quoted(argument), nearest));
+  }
+  // Options of conv and conv-transpose right behind explain, say.
+  const CLI::App& command = *Innermost(app);
+  const bool needs_another =
+      &command != &app && !command.get_subcommands([](const CLI::App*) { return true; }).empty();
+  return UsageError(fmt::format(
+      "{} is not understood{}; see --help", Quoted(argument),
+      needs_another ? fmt::format(" without conv or conv-transpose behind {}", command.get_name())
+                    : ""));
+}
+
+// CLI11 gives an option with nothing behind its equals sign the next argument.
+absl::Status CheckValues(const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments) {
+    if (argument.starts_with("--") && argument.find('=') + 1 == argument.size()) {
+      return UsageError(fmt::format("{}: expected a value behind the =, got nothing",
+                                    argument.substr(0, argument.size() - 1)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What `error` says of how often an option was given.
+std::string CountMistake(const CLI::ArgumentMismatch& error,
+                         const std::vector<std::string>& arguments) {
+  const std::string text = error.what();
+  const std::string name = text.substr(0, text.find(':'));
+  const auto times = std::count_if(
+      arguments.begin(), arguments.end(),
+      [&](const std::string& argument) { return argument.substr(0, argument.find('=')) == name; });
+  return times > 1 ? fmt::format("{}: expected once, got {} of them", name, times)
+                   : fmt::format("{}: expected a value behind it, got nothing", name);
 }
 
 absl::Status CheckOneCommand(const CLI::App& app) {
@@ -108,12 +140,14 @@ absl::Status CheckOneCommand(const CLI::App& app) {
                                 typed[1]->get_name()));
 }
 
-absl::Status Parse(CLI::App& app, std::vector<std::string> arguments) {
-  std::reverse(arguments.begin(), arguments.end());
+absl::Status Parse(CLI::App& app, const std::vector<std::string>& arguments) {
+  if (absl::Status status = CheckValues(arguments); !status.ok()) return status;
   try {
-    app.parse(std::move(arguments));
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::Success&) {
     throw;  // help or version
+  } catch (const CLI::ArgumentMismatch& error) {
+    return UsageError(CountMistake(error, arguments));
   } catch (const CLI::ParseError& error) {
     // What the second command lacks is not the point.
     absl::Status status = CheckOneCommand(app);

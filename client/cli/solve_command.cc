@@ -194,7 +194,9 @@ absl::StatusOr<std::int64_t> One(std::string_view option, const std::optional<In
                                  std::optional<std::int64_t> usual) {
   if (range && range->min == range->max) return range->min;
   if (!range && usual) return *usual;
-  return UsageError(fmt::format("{}: expected one number here", option));
+  if (!range) return UsageError(fmt::format("{} is required here", option));
+  return UsageError(
+      fmt::format("{}: expected one number here, got {}..{}", option, range->min, range->max));
 }
 
 struct Parameters {
