@@ -40,16 +40,21 @@ absl::Status CheckDnsServer(std::string_view server) {
 }
 
 // host:port, or a scheme that gRPC knows with what it takes behind it. Without a port gRPC would
-// call port 443 or 0, and of a larger one the remainder by 65536.
+// call port 443 or 0, and of a larger one the remainder by 65536; what has several colons and no
+// brackets it takes for a host.
 absl::Status CheckServer(const std::string& server) {
   const std::size_t colon = server.rfind(':');
+  const absl::Status refusal =
+      UsageError(fmt::format("--server: expected host:port or unix:/path, got {}", Quoted(server)));
   if (colon == std::string::npos || colon + 1 == server.size() || server.ends_with(']')) {
-    return UsageError(
-        fmt::format("--server: expected host:port or unix:/path, got {}", Quoted(server)));
+    return refusal;
   }
   if (server.starts_with("dns:")) return CheckDnsServer(std::string_view(server).substr(4));
   if (HasScheme(server)) return absl::OkStatus();
-  return CheckPort(std::string_view(server).substr(colon + 1));
+  const std::string_view host = std::string_view(server).substr(0, colon);
+  const bool one_host = !host.empty() && host.find('/') == std::string_view::npos &&
+                        (host.find(':') == std::string_view::npos || host.ends_with(']'));
+  return one_host ? CheckPort(std::string_view(server).substr(colon + 1)) : refusal;
 }
 
 struct Advice {

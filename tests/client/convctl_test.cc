@@ -286,7 +286,8 @@ TEST(Convctl, EmbeddedHonoursTheForcedAlgorithmAndInstructionSet) {
 }
 
 TEST(Convctl, AServerNeedsAPort) {
-  for (const std::string address : {"", "localhost", "127.0.0.1", "localhost:", "[::1]"}) {
+  for (const std::string address :
+       {"", "localhost", "127.0.0.1", "localhost:", "[::1]", "http://localhost:1", "::1:1", ":1"}) {
     const Outcome outcome = Convctl({"--server", address, "health"});
     EXPECT_EQ(outcome.exit_code, 2) << outcome;
     EXPECT_THAT(outcome.err,
