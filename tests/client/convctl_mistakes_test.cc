@@ -81,6 +81,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "--stride: expected a value behind it, got nothing\n"},
         Mistake{"OptionWithNothingBehindEquals", Conv({"--stride=", "--padding", "1"}), 2,
                 "--stride: expected a value behind the =, got nothing\n"},
+        Mistake{"FlagWithAValue", Conv({"--flip-kernel=maybe"}), 2,
+                "--flip-kernel = maybe: expected true or false\n"},
         Mistake{"DescribeWithoutOperation",
                 {"describe", "--input-shape", "3,3"},
                 2,
