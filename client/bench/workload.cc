@@ -47,10 +47,9 @@ absl::Status ParseOption(std::string_view text, Common& common, RequestKind& kin
   const std::string_view name = text.substr(0, equals);
   const std::string_view value = text.substr(std::min(equals + 1, text.size()));
   const auto set = [&](auto parsed, auto& target) {
-    if (parsed.ok()) target = *std::move(parsed);
-    return parsed.ok() ? absl::OkStatus()
-                       : absl::InvalidArgumentError(
-                             fmt::format("{}: {}", name, std::string(parsed.status().message())));
+    if (!parsed.ok()) return cli::About(name, parsed.status());
+    target = *std::move(parsed);
+    return absl::OkStatus();
   };
   if (text == "transpose") {
     common.transpose = true;

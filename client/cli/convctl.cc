@@ -152,7 +152,8 @@ absl::Status Parse(CLI::App& app, const std::vector<std::string>& arguments) {
     // Only of a flag, or of its variable: what has a value is read here. "Could not convert: --x =
     // y".
     const std::string text = error.what();
-    return UsageError(text.substr(text.find("--")) + ": expected true or false");
+    return UsageError(text.substr(std::min(text.find("--"), text.size())) +
+                      ": expected true or false");
   } catch (const CLI::ParseError& error) {
     // What the second command lacks is not the point.
     absl::Status status = CheckOneCommand(app);

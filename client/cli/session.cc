@@ -44,7 +44,7 @@ absl::Status CheckDnsServer(std::string_view server) {
 // brackets it takes for a host.
 absl::Status CheckServer(const std::string& server) {
   const std::size_t colon = server.rfind(':');
-  const absl::Status refusal =
+  absl::Status refusal =
       UsageError(fmt::format("--server: expected host:port or unix:/path, got {}", Quoted(server)));
   if (colon == std::string::npos || colon + 1 == server.size() || server.ends_with(']')) {
     return refusal;

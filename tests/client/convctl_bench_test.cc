@@ -2,6 +2,7 @@
 #include <stop_token>
 #include <thread>
 
+#include "fmt/format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/server.h"
@@ -150,10 +151,12 @@ TEST(ConvctlBench, CountsAreDecimalWholeNumbers) {
   for (const auto& [option, most] : rows) {
     for (const std::string value :
          {"0", "-1", "0x2", "2.0", "1e1", "many", " 2", "9223372036854775808"}) {
-      const Outcome outcome = Embedded({"bench", "--request", "tiny", option + "=" + value});
+      const Outcome outcome =
+          Embedded({"bench", "--request", "tiny", fmt::format("{}={}", option, value)});
       EXPECT_EQ(outcome.exit_code, 2) << outcome;
-      EXPECT_EQ(outcome.err, "convctl: " + option + ": expected a whole number from 1 to " + most +
-                                 ", got \"" + value + "\"\n");
+      EXPECT_EQ(outcome.err,
+                fmt::format("convctl: {}: expected a whole number from 1 to {}, got \"{}\"\n",
+                            option, most, value));
     }
   }
   const Outcome outcome = Embedded({"--json", "bench", "--requests", "010", "--request", "tiny"});
