@@ -81,6 +81,7 @@ struct Metrics::Families {
   std::array<MethodSeries, kMethods.size()> methods;
   std::map<std::string, Counter*, std::less<>> multiply_adds;
   std::map<std::string, std::array<Counter*, 2>, std::less<>> reloads;
+  std::map<std::string, prometheus::Gauge*, std::less<>> broken;
 
   Family<Counter>* rejections;
   std::mutex mutex;
@@ -128,7 +129,12 @@ Metrics::Metrics(const Facts& facts) : families_(std::make_unique<Families>()) {
   }
   auto& reloads =
       all.Counters("convserve_reloads_total", "Files that changed and were read again.");
+  auto& broken = prometheus::BuildGauge()
+                     .Name("convserve_files_broken")
+                     .Help("Whether files that changed cannot be used; those before them are.")
+                     .Register(all.registry);
   for (const char* file : {"tls", "tokens"}) {
+    all.broken[file] = &broken.Add({{"file", file}});
     all.reloads[file] = {&reloads.Add({{"file", file}, {"result", "failed"}}),
                          &reloads.Add({{"file", file}, {"result", "ok"}})};
   }
@@ -195,7 +201,9 @@ void Metrics::Rejected(std::string_view reason) {
 
 void Metrics::Reloaded(std::string_view file, bool good) {
   const auto series = families_->reloads.find(file);
-  if (series != families_->reloads.end()) series->second[good ? 1 : 0]->Increment();
+  if (series == families_->reloads.end()) return;
+  series->second[good ? 1 : 0]->Increment();
+  families_->broken.find(file)->second->Set(good ? 0 : 1);
 }
 
 std::string Metrics::Text(const Moment& moment) const {

@@ -10,6 +10,7 @@
 //   convserve_rejections_total{reason}             calls and connections turned away
 //   convserve_multiply_adds_total{algorithm}       of the calls that were computed
 //   convserve_reloads_total{file,result}           rotations of certificates and tokens
+//   convserve_files_broken{file}                   1 while those that changed cannot be used
 //   convserve_calls_in_progress                    accepted and not yet answered
 //   convserve_calls_waiting                        of these: in the queue
 //   convserve_calls_computing                      of these: in a slot

@@ -144,6 +144,7 @@ TEST_F(TlsTest, BrokenFilesAreReportedAndTheLastGoodOnesStay) {
     change();
     AwaitMetric("convserve_reloads_total{file=\"tls\",result=\"failed\"} " +
                 std::to_string(++failures));
+    AwaitMetric("convserve_files_broken{file=\"tls\"} 1");
     // Two looks: the first may fall between the files of a rotation.
     EXPECT_GE(std::chrono::steady_clock::now() - begin, kReloadInterval);
     std::string presented;
@@ -156,6 +157,7 @@ TEST_F(TlsTest, BrokenFilesAreReportedAndTheLastGoodOnesStay) {
   break_it([&] { std::filesystem::remove(folder_.path("current/cert.pem")); });
   Install(Trusted().Issue());
   AwaitMetric("convserve_reloads_total{file=\"tls\",result=\"ok\"} 1");
+  AwaitMetric("convserve_files_broken{file=\"tls\"} 0");
 }
 
 TEST_F(TlsTest, MetricsSayWhenTheCertificateEnds) {
