@@ -42,8 +42,24 @@ std::string Answer(std::string_view status, std::string_view type, std::string_v
       status, type, body.size(), body);
 }
 
+// Lines end with LF, before which a CR may stand; an empty one ends the head.
+bool IsComplete(std::string_view request) {
+  return request.find("\n\n") != std::string_view::npos ||
+         request.find("\n\r\n") != std::string_view::npos;
+}
+
+// Of "/path?query", or of "http://authority/path?query" as it is said to proxies.
+std::string_view PathOf(std::string_view target) {
+  target = target.substr(0, target.find('?'));
+  if (target.starts_with('/')) return target;
+  const std::size_t authority = target.find("://");
+  if (authority == std::string_view::npos) return target;
+  const std::size_t path = target.find('/', authority + 3);
+  return path == std::string_view::npos ? "/" : target.substr(path);
+}
+
 std::string AnswerTo(std::string_view request, const OperatorPort::Pages& pages) {
-  const std::string_view line = request.substr(0, request.find("\r\n"));
+  const std::string_view line = request.substr(0, request.find('\n'));
   const std::size_t first = line.find(' ');
   const std::size_t second = line.find(' ', first + 1);
   if (first == std::string_view::npos || second == std::string_view::npos ||
@@ -51,8 +67,7 @@ std::string AnswerTo(std::string_view request, const OperatorPort::Pages& pages)
     return Answer("400 Bad Request", kText, "not HTTP/1.1\n");
   }
   const std::string_view method = line.substr(0, first);
-  const std::string_view target = line.substr(first + 1, second - first - 1);
-  const std::string_view path = target.substr(0, target.find('?'));
+  const std::string_view path = PathOf(line.substr(first + 1, second - first - 1));
   const auto page = [&]() -> std::string {
     if (path == "/metrics") {
       return Answer("200 OK", "text/plain; version=0.0.4; charset=utf-8", pages.metrics());
@@ -81,7 +96,7 @@ bool Advance(Connection& connection, const OperatorPort::Pages& pages) {
     if (size < 0) return errno == EAGAIN || errno == EINTR;
     if (size == 0) return false;
     connection.request.append(block, static_cast<std::size_t>(size));
-    if (connection.request.find("\r\n\r\n") != std::string::npos) {
+    if (IsComplete(connection.request)) {
       connection.answer = AnswerTo(connection.request, pages);
     } else if (connection.request.size() > kMaxRequestBytes) {
       connection.answer = Answer("431 Request Header Fields Too Large", kText, "too large\n");

@@ -14,6 +14,7 @@
 #include "tests/server/child.h"
 #include "tests/server/fixture.h"
 #include "tests/server/http.h"
+#include "tests/server/raw_connection.h"
 #include "tests/server/scratch.h"
 
 namespace convserve {
@@ -172,6 +173,29 @@ TEST_F(MetricsTest, HealthPagesAnswerAndOthersDoNot) {
   }
   EXPECT_GE(HttpAsk(address, "/metrics", "DELETE").code, 400);
   EXPECT_THAT(HttpAsk(address, "/metrics").head, HasSubstr("text/plain; version=0.0.4"));
+}
+
+TEST_F(MetricsTest, RequestsAreReadInEveryFormThatHttpHas) {
+  const std::string& address = server_->metrics_address();
+  const struct {
+    std::string request;
+    const char* answer;
+  } rows[] = {
+      {"GET /livez HTTP/1.1\n\n", "200 OK"},
+      {"GET /livez HTTP/1.1\nHost: a\n\r\n", "200 OK"},
+      {"GET /livez?verbose HTTP/1.0\r\nHost: a\n\n", "200 OK"},
+      {"GET http://" + address + "/livez HTTP/1.1\r\n\r\n", "200 OK"},
+      {"GET http://a:1/livez?b=/c HTTP/1.1\r\n\r\n", "200 OK"},
+      {"GET http://a:1 HTTP/1.1\r\n\r\n", "404 Not Found"},
+      {"GET livez HTTP/1.1\r\n\r\n", "404 Not Found"},
+      {"GET /livez\n\n", "400 Bad Request"},
+  };
+  for (const auto& row : rows) {
+    RawConnection connection(address);
+    connection.Send(row.request);
+    EXPECT_THAT(connection.ReadToEnd(), StartsWith(std::string("HTTP/1.1 ") + row.answer))
+        << row.request;
+  }
 }
 
 TEST_F(MetricsTest, ABusyMetricsPortIsRefusedWithItsAddressAndTheReason) {
