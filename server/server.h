@@ -62,7 +62,7 @@ struct ServerOptions {
 
   // What is logged to standard error: the least severity ("trace", "debug", "info", "warning",
   // "error", "critical" or "off"), the form ("text" or "json"), and of the calls that succeed the
-  // share, 0 to 1; those that fail are all logged.
+  // share, 0 to 1; those that fail are all logged, those without a token that counts ten a second.
   std::string log_level = "off";
   std::string log_format = "text";
   double log_sample = 1;
