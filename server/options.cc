@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <cstdlib>
 #include <istream>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <ostream>
 #include <set>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -73,6 +75,43 @@ std::optional<std::chrono::milliseconds> ParseTime(std::string_view text) {
   return std::nullopt;
 }
 
+constexpr char kCount[] = "COUNT";
+constexpr char kSize[] = "SIZE";
+
+template <typename T>
+constexpr std::int64_t MostOf(T) {
+  return std::numeric_limits<T>::max();
+}
+
+// "65536", decimal.
+std::optional<std::int64_t> ParseWhole(std::string_view text) {
+  std::int64_t number = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, number);
+  return error == std::errc() && end == last ? std::optional(number) : std::nullopt;
+}
+
+// "65536", "64KiB", "64 kb", "1g": powers of 1024.
+std::optional<std::int64_t> ParseSize(std::string_view text) {
+  constexpr std::string_view kPrefixes = "kmgtpe";
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const std::optional<std::int64_t> number = ParseWhole(text.substr(0, digits));
+  if (!number) return std::nullopt;
+  std::string unit(text.substr(digits));
+  unit.erase(0, unit.find_first_not_of(' '));
+  for (char& c : unit) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  std::size_t power = 0;
+  if (!unit.empty() && kPrefixes.find(unit[0]) != std::string_view::npos) {
+    power = kPrefixes.find(unit[0]) + 1;
+    unit.erase(0, 1);
+    if (unit.starts_with('i')) unit.erase(0, 1);
+  }
+  if (!unit.empty() && unit != "b") return std::nullopt;
+  const std::size_t shift = 10 * power;
+  if (*number > std::numeric_limits<std::int64_t>::max() >> shift) return std::nullopt;
+  return *number << shift;
+}
+
 std::string TimeText(std::chrono::milliseconds time) {
   if (time.count() % 1000 != 0) return fmt::format("{}ms", time.count());
   if (time.count() % 60'000 != 0 || time.count() == 0)
@@ -86,6 +125,7 @@ class WeakFile final : public CLI::ConfigTOML {
   explicit WeakFile(std::set<std::string> known) : known_(std::move(known)) {}
 
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    if (input.peek() == 0xEF) input.ignore(3);  // a byte order mark
     std::vector<CLI::ConfigItem> items = CLI::ConfigTOML::from_config(input);
     for (const CLI::ConfigItem& item : items) {
       if (!known_.contains(item.fullname())) {
@@ -156,45 +196,68 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
         ->type_name("TIME")
         ->default_str(TimeText(value));
   };
+  // CLI11 reads 010 as 8, 0x10 as 16, and what does not fit as the largest number.
+  const auto add_number = [&](const char* name, auto& value, std::string help, const char* type,
+                              std::int64_t least, std::int64_t most) {
+    known.insert(name);
+    const std::string option = fmt::format("--{}", name);
+    const bool size = std::string_view(type) == kSize;
+    return app
+        .add_option_function<std::string>(
+            option,
+            [&value, option, least, most, size](const std::string& text) {
+              const std::optional<std::int64_t> number = size ? ParseSize(text) : ParseWhole(text);
+              if (!number || *number < least || *number > most) {
+                throw CLI::ValidationError(
+                    option, fmt::format("expected a {} from {} to {}, got {}",
+                                        size ? "size, such as 64KiB or 1GiB," : "whole number",
+                                        least, most, text.empty() ? "an empty text" : text));
+              }
+              value = static_cast<std::remove_reference_t<decltype(value)>>(*number);
+            },
+            std::move(help))
+        ->envname(EnvironmentName(name))
+        ->type_name(type)
+        ->default_str(fmt::format("{}", value));
+  };
   const auto add_flag = [&](const char* name, bool& value, std::string help) {
     known.insert(name);
     return app.add_flag(fmt::format("--{}", name), value, std::move(help))
         ->envname(EnvironmentName(name));
   };
-  const CLI::AsSizeValue size(/*kb_is_1000=*/false);
   add("listen", server.listen,
       "Where to answer: HOST:PORT, [IPV6]:PORT or unix:PATH; port 0 lets the system choose. "
       "Repeatable")
       ->type_name("ADDRESS")
       ->delimiter(',')
       ->allow_extra_args(false);
-  add("threads", server.threads, "Threads that compute; 0: one for each processor")
-      ->type_name("COUNT");
-  add("max-message-bytes", server.max_message_bytes,
+  add_number("threads", server.threads, "Threads that compute; 0: one for each processor", kCount,
+             0, MostOf(server.threads));
+  add_number(
+      "max-message-bytes", server.max_message_bytes,
       "Longest message received or sent; 64KiB to just under 2GiB. 0: 256MiB, or a tenth of the "
-      "machine's or container's memory where that is less")
-      ->type_name("SIZE")
-      ->transform(size);
-  add("max-multiply-adds", server.max_multiply_adds,
-      "Most multiply-adds that one request may ask for")
-      ->type_name("COUNT");
-  add("memory-limit", server.memory_limit,
-      "Memory for the tensors of all requests in progress, at least 64KiB; 0: half of the "
-      "machine's or container's")
-      ->type_name("SIZE")
-      ->transform(size);
-  add("max-requests", server.max_requests,
-      "Requests accepted at a time, computing or waiting; further ones are refused")
-      ->type_name("COUNT");
+      "machine's or container's memory where that is less",
+      kSize, 0, MostOf(server.max_message_bytes));
+  add_number("max-multiply-adds", server.max_multiply_adds,
+             "Most multiply-adds that one request may ask for", kCount, 1,
+             MostOf(server.max_multiply_adds));
+  add_number("memory-limit", server.memory_limit,
+             "Memory for the tensors of all requests in progress, at least 64KiB; 0: half of the "
+             "machine's or container's",
+             kSize, 0, MostOf(server.memory_limit));
+  add_number("max-requests", server.max_requests,
+             "Requests accepted at a time, computing or waiting; further ones are refused", kCount,
+             1, MostOf(server.max_requests));
   ConnectionLimits& connections = server.connections;
-  add("max-connections", connections.max_connections,
-      "Connections open at a time; further ones are closed. 0: 1000, or what ulimit -n allows")
-      ->type_name("COUNT");
-  add("max-streams", connections.max_streams, "Calls in progress on one connection")
-      ->type_name("COUNT");
-  add("max-metadata-bytes", connections.max_metadata_bytes, "Metadata of one call; 1KiB to 1MiB")
-      ->type_name("SIZE")
-      ->transform(size);
+  add_number(
+      "max-connections", connections.max_connections,
+      "Connections open at a time; further ones are closed. 0: 1000, or what ulimit -n allows",
+      kCount, 0, MostOf(connections.max_connections));
+  add_number("max-streams", connections.max_streams, "Calls in progress on one connection", kCount,
+             1, MostOf(connections.max_streams));
+  add_number("max-metadata-bytes", connections.max_metadata_bytes,
+             "Metadata of one call; 1KiB to 1MiB", kSize, 0,
+             MostOf(connections.max_metadata_bytes));
   add_time("handshake-timeout", connections.handshake_timeout,
            "Time for the TLS and HTTP/2 handshakes of a connection", kPositive);
   add_time("max-connection-idle", connections.max_idle,
@@ -226,9 +289,8 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
            "When stopping, first serve on for so long while health says NOT_SERVING, so that load "
            "balancers take notice",
            kZero);
-  add("drain-seconds", drain_seconds, "Seconds that accepted requests get to finish when stopping")
-      ->type_name("SECONDS")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{86400}));
+  add_number("drain-seconds", drain_seconds,
+             "Seconds that accepted requests get to finish when stopping", "SECONDS", 0, 86400);
   add("metrics-listen", server.metrics_listen,
       "Where operators find /metrics, /livez and /readyz over HTTP: PORT (on 127.0.0.1), HOST:PORT "
       "or [IPV6]:PORT; nowhere without it")

@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <sstream>
 
 #include "gmock/gmock.h"
@@ -141,6 +143,65 @@ TEST(Options, TimesHaveUnits) {
   EXPECT_EQ(Parse({"--keepalive-time", "0"}).exit_code(), 2);
 }
 
+TEST(Options, NumbersAreDecimalAndSizesHaveUnits) {
+  EXPECT_EQ(Parse({"--max-requests", "010"}).line().server.max_requests, 10);
+  const struct {
+    const char* text;
+    std::int64_t bytes;
+  } rows[] = {{"65536", 65536},
+              {"064", 64},
+              {"64KiB", 65536},
+              {"64 kb", 65536},
+              {"1g", 1 << 30},
+              {"3B", 3},
+              {"9223372036854775807", std::numeric_limits<std::int64_t>::max()}};
+  for (const auto& row : rows) {
+    EXPECT_EQ(Parse({"--memory-limit", row.text}).line().server.memory_limit, row.bytes)
+        << row.text;
+  }
+}
+
+TEST(Options, OtherNumbersAreRefusedWithTheRangeWhereverTheyStand) {
+  const struct {
+    const char* option;
+    const char* text;
+    const char* range;
+  } rows[] = {{"max-requests", "0x10", "from 1 to 2147483647"},
+              {"max-requests", "2147483648", "from 1 to 2147483647"},
+              {"max-requests", "1e3", "a whole number from"},
+              {"max-requests", "1.0", "a whole number from"},
+              {"threads", "-1", "from 0 to"},
+              {"max-multiply-adds", "99999999999999999999", "from 1 to 9223372036854775807"},
+              {"drain-seconds", "86401", "from 0 to 86400"},
+              {"memory-limit", "0x10KiB", "a size"},
+              {"memory-limit", "8EiB", "from 0 to 9223372036854775807"},
+              {"max-message-bytes", "1KiBs", "a size"},
+              {"max-metadata-bytes", "4GiB", "from 0 to 2147483647"}};
+  for (const auto& row : rows) {
+    const std::string option = std::string("--") + row.option;
+    std::string variable = std::string("CONVSERVE_") + row.option;
+    for (char& c : variable) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
+    const ConfigFile file(std::string(row.option) + " = " + row.text + "\n");
+    const auto refused = [&](const Parsed& parsed) {
+      ASSERT_TRUE(std::holds_alternative<ExitCode>(parsed.result)) << option << row.text;
+      EXPECT_EQ(parsed.exit_code(), 2);
+      EXPECT_THAT(parsed.err, AllOf(HasSubstr(option + ": expected a "), HasSubstr(row.range),
+                                    HasSubstr(std::string(", got ") + row.text)));
+    };
+    refused(Parse({option.c_str(), row.text}));
+    refused(Parse({"--config", file.path()}));
+    const ScopedEnvironment environment(variable.c_str(), row.text);
+    refused(Parse({}));
+  }
+}
+
+TEST(Options, TheFileMayBeginWithAByteOrderMark) {
+  const ConfigFile file("\xEF\xBB\xBFthreads = 3\n");
+  EXPECT_EQ(Parse({"--config", file.path()}).line().server.threads, 3);
+  const ConfigFile empty("");
+  EXPECT_EQ(Parse({"--config", empty.path()}).line().server.threads, 0);
+}
+
 TEST(Options, TheCommandLineIsStrongerThanTheEnvironmentAndThatThanTheFile) {
   const ConfigFile file("threads = 1\nmax-requests = 1\nmax-multiply-adds = 1\n");
   const ScopedEnvironment threads("CONVSERVE_THREADS", "2");
@@ -186,6 +247,7 @@ TEST(Options, MistakesAreExplainedAndEndWithTwo) {
       {{"50051"}, "50051"},
       {{"--threads", "many"}, "--threads"},
       {{"--threads"}, "--threads"},
+      {{"--threads", ""}, "got an empty text"},
       {{"--max-message-bytes", "1parsec"}, "--max-message-bytes"},
       {{"--drain-seconds", "-1"}, "--drain-seconds"},
       {{"--token-file", ""}, "--token-file: expected a value"},
