@@ -8,7 +8,6 @@
 #include "grpc/grpc.h"
 #include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/channelz_service_plugin.h"
-#include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "proto/callback_threads.h"
@@ -18,8 +17,8 @@
 namespace convserve {
 namespace {
 
-// Reflection, and it alone, holds a thread for each of its streams.
-constexpr int kMaxStreamThreads = 16;
+// Channelz, and it alone, holds a thread for each of its calls.
+constexpr int kMaxCallThreads = 16;
 
 constexpr int kGraceMilliseconds = 30'000;
 
@@ -57,8 +56,7 @@ void SetUpGrpc(const ServerOptions& options) {
     grpc_init();
     KeepCallbackThreads();
     grpc::EnableDefaultHealthCheckService(true);
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-    // Known to this process, the health protocol is described by reflection too.
+    // Known to this process, the health protocol is described by reflection.
     grpc::health::v1::HealthCheckRequest::descriptor();
   });
   if (options.channelz) std::call_once(channelz, grpc::channelz::experimental::InitChannelzService);
@@ -96,7 +94,7 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
 
   grpc::ResourceQuota quota("convserve");
   quota.Resize(static_cast<std::size_t>(ReceiveQuota(options, MemoryBytes())));
-  quota.SetMaxThreads(kMaxStreamThreads);
+  quota.SetMaxThreads(kMaxCallThreads);
   builder.SetResourceQuota(quota);
 }
 

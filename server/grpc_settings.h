@@ -23,8 +23,8 @@ std::int64_t DefaultMessageBytes(std::int64_t memory_bytes);
 // What gRPC may hold of messages that are on their way.
 std::int64_t ReceiveQuota(const ServerOptions& options, std::int64_t memory_bytes);
 
-// What is set for the process as a whole, before a server is built: health checking, reflection,
-// and channelz where it is asked for.
+// What is set for the process as a whole, before a server is built: health checking, and
+// channelz where it is asked for.
 void SetUpGrpc(const ServerOptions& options);
 
 void Configure(grpc::ServerBuilder& builder, const ServerOptions& options);

@@ -27,6 +27,7 @@
 #include "server/machine.h"
 #include "server/metrics.h"
 #include "server/operator_port.h"
+#include "server/reflection.h"
 #include "server/saturating_add.h"
 #include "server/security.h"
 #include "server/throttle.h"
@@ -117,6 +118,13 @@ absl::StatusOr<std::vector<Listening>> ListenAll(const std::vector<std::string>&
     all.push_back(*std::move(listening));
   }
   return all;
+}
+
+// What reflection lists beside itself.
+std::vector<std::string> Services(const ServerOptions& options) {
+  std::vector<std::string> names = {ConvolutionService::kName, "grpc.health.v1.Health"};
+  if (options.channelz) names.emplace_back("grpc.channelz.v1.Channelz");
+  return names;
 }
 
 // Fills in what was left to the machine.
@@ -257,6 +265,7 @@ struct Server::Parts {
   // (server/worker_threads.h), which oneTBB counts when they compute.
   const tbb::global_control parallelism;
   ConvolutionService service;
+  Reflection reflection{Services(options)};
   std::vector<std::string> addresses;
   std::string metrics_address;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
@@ -302,6 +311,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& reque
   grpc::ServerBuilder builder;
   Configure(builder, options);
   parts->service.RegisterWith(builder);
+  builder.RegisterService(&parts->reflection);
   parts->acceptor = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
       parts->security->credentials());

@@ -1,7 +1,10 @@
 // What surrounds the RPCs: health, reflection, message limits, compression.
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
+#include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "tests/server/fixture.h"
@@ -69,6 +72,41 @@ TEST_F(ProtocolTest, ReflectionDescribesEveryServiceThatItLists) {
   EXPECT_THAT(file_containing("convserve.v1.ConvolutionService"),
               HasSubstr("convserve/v1/convolution.proto"));
   EXPECT_THAT(file_containing("grpc.health.v1.Health"), HasSubstr("grpc/health/v1/health.proto"));
+}
+
+TEST_F(ProtocolTest, ReflectionSaysWhatItDoesNotKnow) {
+  for (const std::string& request : {std::string("\x1a\x01x"), std::string("\x22\x01x"),
+                                     std::string("\x2a\x03\x0a\x01x"), std::string("\x32\x01x")}) {
+    EXPECT_THAT(Reflect(request), HasSubstr("\x3a\x0d\x08\x05\x12\x09not found"));
+  }
+  EXPECT_THAT(Reflect(""), HasSubstr("expected a message_request"));
+}
+
+TEST_F(ProtocolTest, ReflectionDescribesFilesWithWhatTheyImport) {
+  const std::string name = "convserve/v1/convolution.proto";
+  const std::string by_name =
+      Reflect("\x1a" + std::string(1, static_cast<char>(name.size())) + name);
+  EXPECT_THAT(by_name, HasSubstr("ConvTransposeParameters"));
+}
+
+TEST_F(ProtocolTest, IdleReflectionStreamsKeepNobodyOut) {
+  using grpc::reflection::v1alpha::ServerReflection;
+  const auto stub = ServerReflection::NewStub(channel_);
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<decltype(stub->ServerReflectionInfo(nullptr))> streams;
+  grpc::reflection::v1alpha::ServerReflectionRequest request;
+  request.set_list_services("");
+  for (int i = 0; i < 100; ++i) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    streams.push_back(stub->ServerReflectionInfo(contexts.back().get()));
+    grpc::reflection::v1alpha::ServerReflectionResponse response;
+    ASSERT_TRUE(streams.back()->Write(request)) << i;
+    ASSERT_TRUE(streams.back()->Read(&response)) << i;
+    EXPECT_EQ(response.list_services_response().service_size(), 3);
+  }
+  EXPECT_THAT(Reflect(std::string("\x3a\x00", 2)), HasSubstr("convserve.v1.ConvolutionService"));
+  for (const auto& context : contexts) context->TryCancel();
+  for (const auto& stream : streams) (void)stream->Finish();
 }
 
 TEST_F(ProtocolTest, AMessageAboveTheLimitIsRefused) {
