@@ -68,7 +68,7 @@ void ExpectPerfect(const bench::Tally& tally) {
     const auto status = static_cast<absl::StatusCode>(code);
     if (tally.errors(status) > 0) {
       ADD_FAILURE() << tally.errors(status) << " of " << tally.answered() + tally.errors() << ": "
-                    << status << ": " << tally.message(status);
+                    << tally.error(status);
     }
   }
 }
