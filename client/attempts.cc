@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <iterator>
+#include <cstdint>
 #include <mutex>
+#include <random>
 
-#include "absl/strings/match.h"
-#include "absl/strings/string_view.h"
 #include "fmt/format.h"
 #include "proto/status.h"
 
@@ -16,16 +15,20 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::system_clock;
 
-// What gRPC says of a connection that ended under an answer which had begun: its own retries end
-// where an answer begins.
-bool BrokeOff(const absl::Status& status) {
-  if (status.code() == absl::StatusCode::kUnknown) return status.message() == "Stream removed";
-  if (status.code() != absl::StatusCode::kUnavailable) return false;
-  constexpr absl::string_view kTexts[] = {"Broken pipe", "Connection reset by peer",
-                                          "Socket closed", "keepalive watchdog timeout"};
-  return std::any_of(std::begin(kTexts), std::end(kTexts), [&](absl::string_view text) {
-    return absl::StrContains(status.message(), text);
-  });
+// Beyond it the sum with the present could overflow.
+constexpr milliseconds kYear = std::chrono::hours(24 * 365);
+
+// What gRPC says, beside UNAVAILABLE, of a connection that ended under an answer which had begun.
+bool StreamRemoved(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kUnknown && status.message() == "Stream removed";
+}
+
+// `pause`, more or less: callers that failed together do not come back together.
+milliseconds Randomised(milliseconds pause) {
+  thread_local std::minstd_rand generator{std::random_device{}()};
+  std::uniform_real_distribution<double> factor(0.8, 1.2);
+  return milliseconds(
+      static_cast<std::int64_t>(static_cast<double>(pause.count()) * factor(generator)));
 }
 
 }  // namespace
@@ -34,12 +37,10 @@ Attempts::Attempts(const ClientOptions& options, const CallOptions& call)
     : wait_for_ready_(call.wait_for_ready),
       token_(options.security.token ? options.security.token() : ""),
       status_(CheckToken(token_)),
-      pause_(options.initial_backoff),
+      pause_(std::clamp<milliseconds>(options.initial_backoff, milliseconds(0), kYear)),
       left_(std::clamp(options.max_attempts, 1, 5) - 1) {
-  // Beyond a year the sum with the present could overflow.
-  const milliseconds timeout =
-      std::min<milliseconds>(call.timeout.value_or(options.timeout), std::chrono::hours(24 * 365));
-  deadline_ = system_clock::now() + timeout;
+  deadline_ = system_clock::now() +
+              std::min<milliseconds>(call.timeout.value_or(options.timeout), kYear);
 }
 
 void Attempts::SetUp(grpc::ClientContext& context) const {
@@ -50,9 +51,15 @@ void Attempts::SetUp(grpc::ClientContext& context) const {
 
 std::optional<Attempts::TimePoint> Attempts::NextAfter(const absl::Status& status) {
   if (left_ == 0) return std::nullopt;
+  const bool unavailable = status.code() == absl::StatusCode::kUnavailable;
   std::optional<milliseconds> pause;
-  if (status.code() == absl::StatusCode::kResourceExhausted) pause = RetryDelayOf(status);
-  if (BrokeOff(status)) pause = pause_;
+  if (unavailable || status.code() == absl::StatusCode::kResourceExhausted) {
+    pause = RetryDelayOf(status);
+  }
+  if (!pause && (unavailable || StreamRemoved(status))) {
+    pause = Randomised(pause_);
+    pause_ *= 2;
+  }
   const TimePoint now = system_clock::now();
   if (!pause || *pause < milliseconds(0) || *pause > deadline_ - now) return std::nullopt;
   --left_;

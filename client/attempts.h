@@ -13,10 +13,10 @@
 
 namespace convserve {
 
-// gRPC itself repeats what fails with UNAVAILABLE before an answer has begun. Left to us are
-// answers that broke off, and a server that was busy and said when to come back: what fails with
-// RESOURCE_EXHAUSTED for any other reason (a message that is too large, by the server's word or by
-// gRPC's own) would fail again.
+// All attempts are made here: gRPC would repeat what fails with UNAVAILABLE before an answer has
+// begun, and say the same of one that broke off, so that nobody could count. What fails with
+// RESOURCE_EXHAUSTED is tried again where a busy server said when to come back: for any other
+// reason (a message that is too large, by the server's word or by gRPC's own) it would fail again.
 class Attempts {
  public:
   using TimePoint = std::chrono::system_clock::time_point;
@@ -29,9 +29,9 @@ class Attempts {
   // Prepares an attempt.
   void SetUp(grpc::ClientContext& context) const;
 
-  // When to make another attempt after one that ended like this: not before the server's hint,
-  // after ClientOptions::initial_backoff where an answer broke off, and only where the deadline and
-  // the number of attempts leave room for it. Nothing: the status is final.
+  // When to make another attempt after one that ended like this: after the server's hint, without
+  // one after a pause that grows from ClientOptions::initial_backoff, and only where the deadline
+  // and the number of attempts leave room for it. Nothing: the status is final.
   std::optional<TimePoint> NextAfter(const absl::Status& status);
 
  private:

@@ -3,40 +3,21 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <utility>
-
-#include "fmt/format.h"
 
 namespace convserve {
 namespace {
-
-using std::chrono::milliseconds;
 
 int AsInt(std::int64_t value) {
   return static_cast<int>(std::clamp<std::int64_t>(value, 0, std::numeric_limits<int>::max()));
 }
 
-std::string Seconds(milliseconds time) {
-  const std::int64_t count = std::max<std::int64_t>(1, time.count());
-  return fmt::format("{}.{:03}s", count / 1000, count % 1000);
-}
-
 // https://github.com/grpc/grpc/blob/master/doc/service_config.md
 //
-// RESOURCE_EXHAUSTED is not gRPC's to retry: it is also what gRPC itself says of a message that is
-// too large, without a hint that this will not pass.
+// Without a retry policy: attempts are counted in one place (client/attempts.h).
 std::string ServiceConfig(const ClientOptions& options) {
   std::string config = R"("loadBalancingConfig": [{"round_robin": {}}])";
   if (options.watch_health) {
     config += R"(, "healthCheckConfig": {"serviceName": "convserve.v1.ConvolutionService"})";
-  }
-  if (const int attempts = std::clamp(options.max_attempts, 1, 5); attempts > 1) {
-    config += fmt::format(
-        R"(, "methodConfig": [{{"name": [{{"service": "convserve.v1.ConvolutionService"}},)"
-        R"({{"service": "grpc.health.v1.Health"}}], "retryPolicy": {{"maxAttempts": {},)"
-        R"("initialBackoff": "{}", "maxBackoff": "{}", "backoffMultiplier": 2,)"
-        R"("retryableStatusCodes": ["UNAVAILABLE"]}}}}])",
-        attempts, Seconds(options.initial_backoff), Seconds(options.initial_backoff * 20));
   }
   return "{" + config + "}";
 }
@@ -47,7 +28,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
   const int message_bytes = AsInt(options.max_message_bytes);
   arguments.SetMaxReceiveMessageSize(message_bytes);
   arguments.SetMaxSendMessageSize(message_bytes);
-  // Calls above this size would not be retried; the default is 256 KiB.
+  // gRPC repeats by itself what no server has seen, of calls up to this size; the default is 256
+  // KiB.
   arguments.SetInt(GRPC_ARG_PER_RPC_RETRY_BUFFER_SIZE, std::numeric_limits<int>::max());
   arguments.SetServiceConfigJSON(ServiceConfig(options));
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);

@@ -70,7 +70,7 @@ struct ClientOptions {
   std::int64_t max_message_bytes = kMaxMessageBytes;
 
   // How often a call is tried in all, 1 to 5; and the pause before the second attempt, which
-  // doubles from there up to twenty times itself.
+  // doubles from there. Pauses vary by a fifth.
   int max_attempts = 5;
   std::chrono::milliseconds initial_backoff = std::chrono::milliseconds(100);
 
@@ -118,8 +118,9 @@ class ConvolutionClient {
  public:
   explicit ConvolutionClient(const std::string& target, const ClientOptions& options = {});
 
-  // Over a channel that the caller made. Of `options` only the timeout, the message size and the
-  // token apply: the rest belongs to the channel.
+  // Over a channel that the caller made. Of `options` the timeout, the attempts with their pause,
+  // the message size of requests and the token apply: the rest belongs to the channel, whose own
+  // retries, where it has a policy for them, multiply the attempts.
   explicit ConvolutionClient(const std::shared_ptr<grpc::Channel>& channel,
                              const ClientOptions& options = {});
 

@@ -111,6 +111,32 @@ TEST(Client, GivesUpAfterTheAttemptsItWasGiven) {
   }
 }
 
+// As an answer that broke off looks, too: gRPC reports it like a connection that was never made.
+TEST(Client, AttemptsAreCountedWhateverEndsThem) {
+  FakeServer server([](int call, const v1::ConvRequest&, v1::ConvResponse*) {
+    if (call % 3 == 0) return Busy(milliseconds(1));
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed");
+  });
+  const ConvolutionClient client(server.address(), Hasty());
+  EXPECT_FALSE(client.Conv(SmallOperands()).ok());
+  EXPECT_EQ(server.calls(), 5);
+  EXPECT_FALSE(client.ConvAsync(SmallOperands()).get().ok());
+  EXPECT_EQ(server.calls(), 10);
+}
+
+TEST(Client, PausesOfAnyLengthLeaveTheFirstAttempt) {
+  FakeServer server([](int call, const v1::ConvRequest& request, v1::ConvResponse* response) {
+    if (call == 2) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "later");
+    *response->mutable_output() = request.weight();
+    return grpc::Status::OK;
+  });
+  const ConvolutionClient client(server.address(), {.initial_backoff = milliseconds::max()});
+  const auto first = client.Conv(SmallOperands());
+  EXPECT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(client.Conv(SmallOperands()).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(server.calls(), 2);
+}
+
 TEST(Client, RefusalsForTheirSizeAreNotTriedAgain) {
   auto server = Server::Start({.listen = {"127.0.0.1:0"}, .max_multiply_adds = 1});
   ASSERT_TRUE(server.ok()) << server.status();
