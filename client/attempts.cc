@@ -40,7 +40,7 @@ Attempts::Attempts(const ClientOptions& options, const CallOptions& call)
       pause_(std::clamp<milliseconds>(options.initial_backoff, milliseconds(0), kYear)),
       left_(std::clamp(options.max_attempts, 1, 5) - 1) {
   deadline_ = system_clock::now() +
-              std::min<milliseconds>(call.timeout.value_or(options.timeout), kYear);
+              std::clamp<milliseconds>(call.timeout.value_or(options.timeout), -kYear, kYear);
 }
 
 void Attempts::SetUp(grpc::ClientContext& context) const {
@@ -61,7 +61,8 @@ std::optional<Attempts::TimePoint> Attempts::NextAfter(const absl::Status& statu
     pause_ *= 2;
   }
   const TimePoint now = system_clock::now();
-  if (!pause || *pause < milliseconds(0) || *pause > deadline_ - now) return std::nullopt;
+  const auto left = std::chrono::duration_cast<milliseconds>(deadline_ - now);
+  if (!pause || *pause < milliseconds(0) || *pause > left) return std::nullopt;
   --left_;
   return now + *pause;
 }

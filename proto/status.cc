@@ -184,7 +184,11 @@ void SetRetryDelay(absl::Status& status, std::chrono::milliseconds delay) {
 std::optional<std::chrono::milliseconds> RetryDelayOf(const absl::Status& status) {
   const auto retry = PayloadOf<google::rpc::RetryInfo>(status);
   if (!retry) return std::nullopt;
-  return std::chrono::seconds(retry->retry_delay().seconds()) +
+  // What a Duration may hold: beyond, the sum could overflow.
+  constexpr std::int64_t kMaxSeconds = 315'576'000'000;
+  const auto seconds =
+      std::clamp<std::int64_t>(retry->retry_delay().seconds(), -kMaxSeconds, kMaxSeconds);
+  return std::chrono::seconds(seconds) +
          std::chrono::milliseconds(retry->retry_delay().nanos() / 1'000'000);
 }
 

@@ -202,6 +202,17 @@ TEST(Client, EndlessTimeoutsAreADeadlineToo) {
   EXPECT_TRUE(client.Conv(SmallOperands(), {}, {.timeout = milliseconds::max()}).ok());
 }
 
+TEST(Client, TimeoutsFarBelowZeroAreOver) {
+  FakeServer server;
+  const ConvolutionClient client(server.address());
+  // In nanoseconds the second is a second modulo 2^64.
+  for (const milliseconds timeout : {milliseconds::min(), milliseconds(-18'446'744'072'710)}) {
+    EXPECT_EQ(client.Conv(SmallOperands(), {}, {.timeout = timeout}).status().code(),
+              absl::StatusCode::kDeadlineExceeded);
+  }
+  EXPECT_EQ(server.calls(), 0);
+}
+
 TEST(Client, StopCancelsACallHereAndOnTheServer) {
   FakeServer server;
   const ConvolutionClient client(server.address());

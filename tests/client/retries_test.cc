@@ -1,4 +1,5 @@
 // What a client tries again, and what it does not.
+#include <cstdint>
 #include <stop_token>
 #include <string>
 
@@ -60,6 +61,17 @@ TEST(Client, DoesNotWaitForABusyServerBeyondItsDeadline) {
   EXPECT_EQ(result.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(RetryDelayOf(result.status()), seconds(3600));
   EXPECT_EQ(server.calls(), 1);
+}
+
+// Some of these are small numbers modulo 2^64, counted in nanoseconds.
+TEST(Client, HintsBeyondAllTimeAreNotSoon) {
+  for (const std::int64_t delay : {18'446'744'074, 315'576'000'000}) {
+    FakeServer server(
+        [&](int, const v1::ConvRequest&, v1::ConvResponse*) { return Busy(seconds(delay)); });
+    const ConvolutionClient client(server.address());
+    EXPECT_EQ(client.Conv(SmallOperands()).status().code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(server.calls(), 1);
+  }
 }
 
 TEST(Client, AStopEndsThePauseBeforeAnotherAttempt) {

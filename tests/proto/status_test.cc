@@ -1,5 +1,7 @@
 #include "proto/status.h"
 
+#include <chrono>
+#include <cstdint>
 #include <string>
 
 #include "core/violation.h"
@@ -90,6 +92,18 @@ TEST(Status, TheRetryDelayCrosses) {
   EXPECT_EQ(retry.retry_delay().seconds(), 1);
   EXPECT_EQ(retry.retry_delay().nanos(), 250'000'000);
   EXPECT_EQ(RetryDelayOf(FromGrpc(ToGrpc(status))), milliseconds(1250));
+}
+
+TEST(Status, ARetryDelayBeyondADurationIsTheLongestOne) {
+  for (const std::int64_t seconds : {18'446'744'073'709'552, INT64_MAX, INT64_MIN}) {
+    google::rpc::RetryInfo retry;
+    retry.mutable_retry_delay()->set_seconds(seconds);
+    google::rpc::Status wire;
+    wire.add_details()->PackFrom(retry);
+    const grpc::Status status(grpc::StatusCode::RESOURCE_EXHAUSTED, "", wire.SerializeAsString());
+    EXPECT_EQ(RetryDelayOf(FromGrpc(status)),
+              std::chrono::seconds(seconds < 0 ? -315'576'000'000 : 315'576'000'000));
+  }
 }
 
 TEST(Status, DetailsStaySmallAndSayHowManyViolationsAreLeftOut) {
