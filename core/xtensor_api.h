@@ -3,9 +3,10 @@
 //   xt::xarray<float> x = ..., w = ...;
 //   absl::StatusOr<xt::xarray<float>> y = convserve::xt_api::Conv(x, w, {.stride = {2}});
 //
-// Containers must be row-major and dense (xt::xarray, xt::xtensor; assign an expression to one
-// first). The element types are those of core/data_type.h; Out chooses the output type. Errors are
-// those of core/convolve.h.
+// Containers must be row-major and dense: xt::xarray, xt::xtensor, and an xt::view of leading
+// indices and at most one range behind them; assign any other expression to one first. The element
+// types are those of core/data_type.h; Out chooses the output type. Errors are those of
+// core/convolve.h.
 #ifndef CONVSERVE_CORE_XTENSOR_API_H_
 #define CONVSERVE_CORE_XTENSOR_API_H_
 
@@ -31,7 +32,7 @@ TensorView View(const Container& container) {
   static_assert(Container::static_layout == xt::layout_type::row_major,
                 "convserve reads row-major containers");
   return {DataTypeOf<T>, Shape(container.shape().begin(), container.shape().end()),
-          reinterpret_cast<const std::byte*>(container.data())};
+          reinterpret_cast<const std::byte*>(container.data() + container.data_offset())};
 }
 
 // A copy of a tensor whose elements are of type T.

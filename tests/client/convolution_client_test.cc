@@ -17,6 +17,7 @@
 #include "tests/client/scratch_folder.h"
 #include "tests/client/small_calls.h"
 #include "tests/support/tensors.h"
+#include "xtensor/xview.hpp"
 
 namespace convserve {
 namespace {
@@ -146,6 +147,19 @@ TEST_F(ClientOfServer, TakesAndReturnsXtensorContainers) {
   EXPECT_EQ(transpose->output(0, 0, 1, 1), 25.0);
   EXPECT_EQ(xt_api::Conv(Client(), input, weight, {.stride = {0}}).status().code(),
             absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(ClientOfServer, SendsTheElementsOfAViewAndNoOthers) {
+  xt::xarray<float> pictures = xt::ones<float>({2, 1, 4, 4});
+  xt::view(pictures, 1) *= 2;
+  const xt::xarray<float> weight = xt::ones<float>({1, 1, 3, 3});
+  const xt::xarray<float> eighteens = {{{18, 18}, {18, 18}}};
+  const auto one = xt_api::Conv(Client(), xt::view(pictures, 1), weight);
+  ASSERT_TRUE(one.ok()) << one.status();
+  EXPECT_EQ(one->output, eighteens);
+  const auto last = xt_api::Conv(Client(), xt::view(pictures, xt::range(1, 2)), weight);
+  ASSERT_TRUE(last.ok()) << last.status();
+  EXPECT_EQ(xt::view(last->output, 0), eighteens);
 }
 
 TEST_F(ClientOfServer, QuickstartDoesWhatItSays) {
