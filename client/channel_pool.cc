@@ -43,6 +43,9 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
   // What an attempt to connect may take, in spite of its name.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  // A proxy is elsewhere: it would ask its own machine, and see a token that may not leave this
+  // one.
+  if (IsLocal(target)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   if (!options.security.server_name.empty()) {
     arguments.SetSslTargetNameOverride(options.security.server_name);
   }

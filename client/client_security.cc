@@ -12,6 +12,13 @@
 namespace convserve {
 namespace {
 
+absl::Status CheckPem(std::string_view name, std::string_view text) {
+  if (text.empty() || text.find("-----BEGIN ") != std::string_view::npos) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("{}: expected PEM, got something else", name));
+}
+
+}  // namespace
+
 bool IsLocal(std::string_view target) {
   if (target.starts_with("unix:") || target.starts_with("unix-abstract:")) return true;
   for (const std::string_view scheme : {"dns:///", "ipv4:", "ipv6:"}) {
@@ -23,13 +30,6 @@ bool IsLocal(std::string_view target) {
   in_addr address{};
   return host.starts_with("127.") && inet_pton(AF_INET, host.c_str(), &address) == 1;
 }
-
-absl::Status CheckPem(std::string_view name, std::string_view text) {
-  if (text.empty() || text.find("-----BEGIN ") != std::string_view::npos) return absl::OkStatus();
-  return absl::InvalidArgumentError(fmt::format("{}: expected PEM, got something else", name));
-}
-
-}  // namespace
 
 absl::Status CheckSecurity(const std::string& target, const ClientSecurity& security) {
   if (security.cert_pem.empty() != security.key_pem.empty()) {

@@ -39,6 +39,9 @@ struct ClientSecurity {
   bool plaintext_token = false;
 };
 
+// Whether calls to `target` stay on this machine: loopback addresses, localhost and Unix sockets.
+bool IsLocal(std::string_view target);
+
 // INVALID_ARGUMENT for options that contradict each other or are no PEM, FAILED_PRECONDITION for a
 // token that would travel to `target` in the clear. Every call of a client made from such options
 // fails with this status, and nothing is sent.

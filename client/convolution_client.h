@@ -6,7 +6,8 @@
 //
 // Targets are those of gRPC: `host:port`, `dns:///host:port`, `ipv4:10.0.0.1:50051,10.0.0.2:50051`,
 // `unix:/path`. Calls are spread over all addresses that a target names, in turn. The connection is
-// made with the first call, kept alive, and made again when it breaks.
+// made with the first call, kept alive, and made again when it breaks; through the proxy that the
+// environment names (`https_proxy`, `http_proxy`, `no_proxy`), but for targets on this machine.
 //
 // Every call has a deadline. The operation is pure, so a call that fails with UNAVAILABLE is tried
 // again with growing, randomised pauses (also one whose answer broke off), and one that a busy

@@ -161,6 +161,17 @@ TEST(ClientSecurity, ContradictionsFailEveryCallAndSendNothing) {
   }
 }
 
+TEST(ClientSecurity, WhatStaysOnThisMachineTakesNoProxy) {
+  const auto server = Server::Start({.listen = {"127.0.0.1:0"}});
+  ASSERT_TRUE(server.ok()) << server.status();
+  const std::string address = (*server)->addresses()[0];
+  const Environment proxy("http_proxy", "http://127.0.0.1:1");
+  for (const std::string& target : {address, "dns:///" + address, "ipv4:" + address}) {
+    const ConvolutionClient client(target, {.max_attempts = 1});
+    EXPECT_TRUE(client.Health().ok()) << target;
+  }
+}
+
 class Hazard14 : public ClientSecurityTest {};
 
 TEST_F(Hazard14, ConvctlHealthProbesAServerThatAnswersOverTlsAlone) {
