@@ -18,7 +18,7 @@
 //   INVALID_ARGUMENT     the server refused the request; ViolationsOf(status) lists the fields
 //                        (core/violation.h)
 //   RESOURCE_EXHAUSTED   too large for a message (refused here, nothing is sent), too large for the
-//                        server, or it is busy
+//                        server, or it is busy; no memory here for the answer
 //   DEADLINE_EXCEEDED    the call's time is over
 //   CANCELLED            a stop was requested
 //   UNAVAILABLE          no server can be reached, or it is shutting down

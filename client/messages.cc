@@ -1,6 +1,7 @@
 #include "client/messages.h"
 
 #include <limits>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -56,13 +57,15 @@ absl::Status CheckMessageSize(std::size_t bytes, std::int64_t allowed) {
       fmt::format("the request would take {} bytes: expected at most {}", bytes, allowed));
 }
 
-absl::StatusOr<ConvResult> ReadAnswer(grpc::ByteBuffer& answer) {
+absl::StatusOr<ConvResult> ReadAnswer(grpc::ByteBuffer& answer) try {
   absl::StatusOr<ConvResult> result = ReadResponse(ByteChain(answer));
   if (!result.ok()) {
     return absl::InternalError(
         fmt::format("the server's answer is damaged: {}", std::string(result.status().message())));
   }
   return result;
+} catch (const std::bad_alloc&) {
+  return absl::ResourceExhaustedError("there is no memory for the server's answer");
 }
 
 }  // namespace convserve

@@ -23,7 +23,8 @@ absl::Status CheckOperands(const Operands& operands, std::int64_t allowed_bytes)
 // The same for everything else that a request may hold.
 absl::Status CheckMessageSize(std::size_t bytes, std::int64_t allowed_bytes);
 
-// Takes the bytes out of the buffer. INTERNAL when they are no answer.
+// Takes the bytes out of the buffer. INTERNAL when they are no answer, RESOURCE_EXHAUSTED when
+// there is no memory for it: whoever calls from gRPC's threads has nobody to throw to.
 absl::StatusOr<ConvResult> ReadAnswer(grpc::ByteBuffer& answer);
 
 }  // namespace convserve
