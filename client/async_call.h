@@ -20,8 +20,9 @@ struct AsyncCall {
   ConvCallback done;
 };
 
-// Starts the call. `done` is told once, on a thread of gRPC, when the call has ended and nothing
-// reads its operands any more. Throws std::bad_alloc; `done` is then not told.
+// Starts the call. `done` is told once, when the call has ended and nothing reads its operands any
+// more: on a thread of gRPC, or here where nothing is sent. Throws std::bad_alloc; `done` is then
+// not told.
 void Start(AsyncCall call);
 
 }  // namespace convserve

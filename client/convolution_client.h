@@ -110,7 +110,8 @@ struct CallOptions {
 };
 
 // Told how an asynchronous call ended. Called once, on a thread of gRPC that serves other calls
-// too: hand work and waiting over to a thread of your own. Must not throw.
+// too: hand work and waiting over to a thread of your own. Where nothing is sent, on the thread
+// that calls, before the call returns: hold no lock there that this takes. Must not throw.
 using ConvCallback = absl::AnyInvocable<void(absl::StatusOr<ConvResult>)>;
 
 enum class ServingStatus { kUnknown, kServing, kNotServing };
