@@ -1,5 +1,6 @@
 #include "server/front_door.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,6 +14,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "fmt/format.h"
+
 namespace convserve {
 namespace {
 
@@ -22,8 +25,41 @@ constexpr std::int64_t kOtherDescriptors = 128;
 // Without a descriptor to spare, the next connection is tried after this.
 constexpr int kPauseMilliseconds = 50;
 
+// Between looks for floods.
+constexpr std::chrono::milliseconds kCalm{100};
+constexpr std::chrono::milliseconds kFlooded{10};
+
 bool IsShortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+// As gRPC names the peer of a connection.
+std::string PeerOf(int fd) {
+  sockaddr_storage peer{};
+  socklen_t size = sizeof(peer);
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return "";
+  if (peer.ss_family == AF_UNIX) return "unix:";
+  char host[INET6_ADDRSTRLEN] = "";
+  if (peer.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(peer);
+    inet_ntop(AF_INET, &v4.sin_addr, host, sizeof(host));
+    return fmt::format("ipv4:{}:{}", host, ntohs(v4.sin_port));
+  }
+  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer);
+  inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof(host));
+  const std::string scope = v6.sin6_scope_id == 0 ? "" : fmt::format("%25{}", v6.sin6_scope_id);
+  return fmt::format("ipv6:%5B{}{}%5D:{}", host, scope, ntohs(v6.sin6_port));
+}
+
+// What has arrived is dropped too: reading it would cost gRPC what the flood does.
+void End(int connection) {
+  // Resets a TCP connection at once, so that its peer does not wait for room to send more.
+  const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = ""};
+  if (connect(connection, &nobody, sizeof(nobody)) == 0) return;
+  shutdown(connection, SHUT_RDWR);
+  char dropped[1 << 14];
+  while (recv(connection, dropped, sizeof(dropped), MSG_DONTWAIT) > 0) {
+  }
 }
 
 }  // namespace
@@ -67,7 +103,10 @@ void FrontDoor::Watch(int fd, std::uint32_t events) {
 void FrontDoor::Run() {
   while (phase_ != Phase::kEnded) {
     epoll_event events[64];
-    const int count = epoll_wait(poller_.get(), events, 64, -1);
+    const bool idle = connections_ == 0 && !flooded_;
+    const auto wait = flooded_ ? kFlooded : kCalm;
+    const int count =
+        epoll_wait(poller_.get(), events, 64, idle ? -1 : static_cast<int>(wait.count()));
     for (int i = 0; i < count; ++i) {
       const int fd = events[i].data.fd;
       const auto handle = handles_.find(fd);
@@ -88,7 +127,22 @@ void FrontDoor::Run() {
         --connections_;
       }
     }
+    if (!idle && Clock::now() >= next_look_) EndFloods();
   }
+}
+
+void FrontDoor::EndFloods() {
+  const ResetFloods::Found found = options_.floods();
+  flooded_ = found.too_many;
+  for (const std::string& peer : found.peers) {
+    // The peers of unix sockets have one name: which of them it is cannot be told.
+    for (const auto& [fd, handle] : handles_) {
+      if (PeerOf(fd) != peer) continue;
+      End(fd);
+      options_.refused("RESET_FLOOD", peer);
+    }
+  }
+  next_look_ = Clock::now() + (flooded_ ? kFlooded : kCalm);
 }
 
 void FrontDoor::AcceptAll() {
@@ -116,8 +170,8 @@ bool FrontDoor::AcceptFrom(int listener) {
 
 void FrontDoor::Admit(Descriptor connection) {
   Descriptor handle(fcntl(connection.get(), F_DUPFD_CLOEXEC, 0));
-  if (connections_ >= options_.max_connections || handle.get() < 0) {
-    options_.refused();
+  if (flooded_ || connections_ >= options_.max_connections || handle.get() < 0) {
+    options_.refused(flooded_ ? "RESET_FLOOD" : "TOO_MANY_CONNECTIONS", PeerOf(connection.get()));
     return;
   }
   const int on = 1;

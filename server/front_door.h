@@ -3,20 +3,25 @@
 //
 // Each connection takes two file descriptors: the one that is handed on, and one by which its end
 // is seen, whichever side ends it. A connection above the limit is accepted and closed at once, so
-// that its caller learns of it and can turn to another replica.
+// that its caller learns of it and can turn to another replica. So is one that floods the server,
+// with what it has sent and nobody has read.
 #ifndef CONVSERVE_SERVER_FRONT_DOOR_H_
 #define CONVSERVE_SERVER_FRONT_DOOR_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <latch>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "server/descriptor.h"
 #include "server/listen.h"
+#include "server/reset_floods.h"
 
 namespace convserve {
 
@@ -27,11 +32,14 @@ class FrontDoor {
     std::int64_t max_connections = 1;
     // Takes ownership of a connected, non-blocking socket.
     std::function<void(int fd)> accepted;
-    // A connection was closed for the limit.
-    std::function<void()> refused;
+    // Asked ten times a second, and more often while there are too many: then new connections are
+    // closed too.
+    std::function<ResetFloods::Found()> floods;
+    // A connection of `peer` was closed: TOO_MANY_CONNECTIONS or RESET_FLOOD.
+    std::function<void(std::string_view reason, std::string_view peer)> refused;
   };
 
-  // Both functions are called on the door's own thread.
+  // The functions are called on the door's own thread.
   explicit FrontDoor(Options options);
 
   // As Close; connections that are still open are no longer watched.
@@ -45,6 +53,7 @@ class FrontDoor {
   std::int64_t connections() const { return connections_; }
 
  private:
+  using Clock = std::chrono::steady_clock;
   enum class Phase { kOpen, kClosed, kEnded };
 
   void Enter(Phase phase);
@@ -54,6 +63,7 @@ class FrontDoor {
   // False when nothing has arrived, or nothing can be accepted now.
   bool AcceptFrom(int listener);
   void Admit(Descriptor connection);
+  void EndFloods();
 
   Options options_;
   const Descriptor poller_;
@@ -61,6 +71,8 @@ class FrontDoor {
   // By which the ends of connections are seen; by their own numbers.
   std::unordered_map<int, Descriptor> handles_;
   std::atomic<std::int64_t> connections_ = 0;
+  Clock::time_point next_look_;
+  bool flooded_ = false;
   std::atomic<Phase> phase_ = Phase::kOpen;
   std::latch closed_{1};
   std::thread thread_;

@@ -75,7 +75,8 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
 
   // It corrupts data in versions of gRPC that this may run with.
   builder.AddChannelArgument(GRPC_ARG_TCP_TX_ZEROCOPY_ENABLED, 0);
-  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, options.channelz ? 1 : 0);
+  // Where nobody else is served it, it is asked for floods (server/reset_floods.h).
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 1);
 
   const ConnectionLimits& limits = options.connections;
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.max_streams);

@@ -13,7 +13,6 @@
 #include "absl/status/status.h"
 #include "core/block_cache.h"
 #include "core/convolve.h"
-#include "core/limits.h"
 #include "core/planner.h"
 #include "fmt/format.h"
 #include "grpcpp/grpcpp.h"
@@ -27,7 +26,9 @@
 #include "server/machine.h"
 #include "server/metrics.h"
 #include "server/operator_port.h"
+#include "server/option_rules.h"
 #include "server/reflection.h"
+#include "server/reset_floods.h"
 #include "server/saturating_add.h"
 #include "server/security.h"
 #include "server/throttle.h"
@@ -36,53 +37,9 @@
 namespace convserve {
 namespace {
 
-constexpr int kMaxThreads = 1024;
-constexpr int kMinMetadataBytes = 1 << 10;
-constexpr int kMaxMetadataBytes = 1 << 20;
-
 // After the drain only streams remain (health watchers, reflection): what they get to end by
 // themselves.
 constexpr std::chrono::milliseconds kLastCalls{100};
-
-absl::Status Out(std::string_view option, std::string_view expected, std::int64_t got) {
-  return absl::InvalidArgumentError(fmt::format("{}: expected {}, got {}", option, expected, got));
-}
-
-absl::Status CheckRanges(const ServerOptions& options) {
-  if (options.threads < 0 || options.threads > kMaxThreads) {
-    return Out("--threads", fmt::format("0 to {}", kMaxThreads), options.threads);
-  }
-  if (options.max_message_bytes != 0 && (options.max_message_bytes < kMinMessageBytes ||
-                                         options.max_message_bytes > kMaxMessageBytes)) {
-    return Out("--max-message-bytes", fmt::format("{} to {}", kMinMessageBytes, kMaxMessageBytes),
-               options.max_message_bytes);
-  }
-  if (options.max_multiply_adds < 1) {
-    return Out("--max-multiply-adds", "at least 1", options.max_multiply_adds);
-  }
-  // With less the smallest messages would be refused.
-  if (options.memory_limit != 0 && options.memory_limit < kMinMessageBytes) {
-    return Out("--memory-limit", fmt::format("0 or at least {}", kMinMessageBytes),
-               options.memory_limit);
-  }
-  if (options.max_requests < 1) return Out("--max-requests", "at least 1", options.max_requests);
-  const ConnectionLimits& limits = options.connections;
-  if (limits.max_connections < 0) {
-    return Out("--max-connections", "at least 0", limits.max_connections);
-  }
-  if (limits.max_streams < 1) return Out("--max-streams", "at least 1", limits.max_streams);
-  if (limits.max_metadata_bytes < kMinMetadataBytes ||
-      limits.max_metadata_bytes > kMaxMetadataBytes) {
-    return Out("--max-metadata-bytes",
-               fmt::format("{} to {}", kMinMetadataBytes, kMaxMetadataBytes),
-               limits.max_metadata_bytes);
-  }
-  if (!(options.log_sample >= 0 && options.log_sample <= 1)) {
-    return absl::InvalidArgumentError(
-        fmt::format("--log-sample: expected 0 to 1, got {}", options.log_sample));
-  }
-  return absl::OkStatus();
-}
 
 // Honours CONVSERVE_ISA; core reads CONVSERVE_ALGORITHM.
 absl::Status ForceFromEnvironment() {
@@ -92,22 +49,6 @@ absl::Status ForceFromEnvironment() {
   return status.ok() ? status
                      : absl::Status(status.code(), fmt::format("CONVSERVE_ISA: {}",
                                                                std::string(status.message())));
-}
-
-constexpr int kDefaultConnections = 1000;
-
-// Whether the machine and the process have what was asked for.
-absl::Status CheckConnections(const ServerOptions& options) {
-  const std::int64_t room = ConnectionsThatFit();
-  if (room == 0 && !options.listen.empty()) {
-    return absl::FailedPreconditionError(
-        "the limit on open files (ulimit -n) leaves no room for a connection");
-  }
-  if (options.connections.max_connections <= room) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      fmt::format("--max-connections: {} do not fit, the limit on open files (ulimit -n) leaves "
-                  "room for {}",
-                  options.connections.max_connections, room));
 }
 
 absl::StatusOr<std::vector<Listening>> ListenAll(const std::vector<std::string>& addresses) {
@@ -125,20 +66,6 @@ std::vector<std::string> Services(const ServerOptions& options) {
   std::vector<std::string> names = {ConvolutionService::kName, "grpc.health.v1.Health"};
   if (options.channelz) names.emplace_back("grpc.channelz.v1.Channelz");
   return names;
-}
-
-// Fills in what was left to the machine.
-ServerOptions Resolve(ServerOptions options) {
-  if (options.threads == 0) options.threads = Processors();
-  if (options.max_message_bytes == 0) {
-    options.max_message_bytes = DefaultMessageBytes(MemoryBytes());
-  }
-  if (options.memory_limit == 0) options.memory_limit = MemoryBytes() / 2;
-  if (int& connections = options.connections.max_connections; connections == 0) {
-    connections =
-        static_cast<int>(std::min<std::int64_t>(kDefaultConnections, ConnectionsThatFit()));
-  }
-  return options;
 }
 
 }  // namespace
@@ -177,6 +104,15 @@ struct Server::Parts {
                  "--memory-limit or --max-message-bytes"}});
   }
 
+  void Refused(Throttle& throttle, std::string_view key, std::string_view whose,
+               std::string_view reason) {
+    metrics.Rejected(reason);
+    if (const auto before = throttle.Pass()) {
+      log->Write(Severity::kWarning, "refused",
+                 {{key, whose}, {"reason", reason}, {"unlogged", *before}});
+    }
+  }
+
   // Before anything is listened on.
   absl::Status OpenSecurity() {
     auto opened = Security::Open(
@@ -190,11 +126,7 @@ struct Server::Parts {
              },
          .refused =
              [this](std::string_view path) {
-               metrics.Rejected("UNAUTHENTICATED");
-               if (const auto before = refused_calls.Pass()) {
-                 log->Write(Severity::kWarning, "refused",
-                            {{"path", path}, {"reason", "UNAUTHENTICATED"}, {"unlogged", *before}});
-               }
+               Refused(refused_calls, "path", path, "UNAUTHENTICATED");
              }});
     if (!opened.ok()) return opened.status();
     security = *std::move(opened);
@@ -236,13 +168,10 @@ struct Server::Parts {
               connection.fd = fd;
               acceptor->HandleNewConnection(&connection);
             },
+        .floods = [this] { return floods.Find(); },
         .refused =
-            [this] {
-              metrics.Rejected("TOO_MANY_CONNECTIONS");
-              if (const auto before = refused_connections.Pass()) {
-                log->Write(Severity::kWarning, "refused",
-                           {{"reason", "TOO_MANY_CONNECTIONS"}, {"unlogged", *before}});
-              }
+            [this](std::string_view reason, std::string_view peer) {
+              Refused(refused_connections, "peer", peer, reason);
             }});
   }
 
@@ -259,6 +188,7 @@ struct Server::Parts {
   Metrics metrics;
   Throttle refused_calls;
   Throttle refused_connections;
+  ResetFloods floods{options.connections.max_streams};
   std::atomic<bool> ready = false;
   std::unique_ptr<Security> security;
   // More threads than processors are granted too. Requests begin on threads of the service's own

@@ -9,6 +9,7 @@
 #include "proto/status.h"
 #include "tests/server/child.h"
 #include "tests/server/fixture.h"
+#include "tests/server/raw_connection.h"
 
 namespace convserve {
 namespace {
@@ -179,6 +180,21 @@ TEST(Hazard03, CompressedBombsAreUnimplementedAndLeaveMemoryFlat) {
 
 // A number takes eight bytes of the message, eight where protobuf finds it and eight parsed.
 // Messages that are still on their way come on top of the limit.
+// gRPC keeps what it reads of a connection that never pauses, in about every second such flood.
+TEST(Hazard12, FloodsOfCallsThatAreTakenBackAtOnceLeaveMemoryBounded) {
+  const ServerProcess server({});
+  const std::int64_t before = server.PeakMemory();
+  for (int flood = 0; flood < 4; ++flood) {
+    RawConnection connection(server.address());
+    if (!connection.Greet()) continue;  // the last flood is still being cleared away
+    for (std::uint32_t stream = 1; stream < 80'000; stream += 2) {
+      if (!connection.BeginCall(stream, "Conv") || !connection.ResetCall(stream)) break;
+    }
+  }
+  EXPECT_LE(server.PeakMemory() - before, static_cast<std::int64_t>(250 * kMiB * kShadow));
+  server.ExpectServing();
+}
+
 TEST(PeakMemory, OfValuesStaysWithinTheLimitAndWhatIsOnItsWay) {
   constexpr std::int64_t kLimit = 96 * kMiB;
   constexpr std::int64_t kMessage = 8 * kMiB;

@@ -19,6 +19,7 @@ constexpr std::uint32_t kCancel = 8;
 constexpr std::size_t kFrameHeadBytes = 9;
 constexpr std::size_t kSettingBytes = 6;
 constexpr std::uint8_t kEndHeaders = 4;
+constexpr std::uint8_t kAcknowledged = 1;
 
 std::string BigEndian(std::uint32_t value, int bytes) {
   std::string text;
@@ -67,6 +68,13 @@ RawConnection::~RawConnection() {
   if (socket_ >= 0) close(socket_);
 }
 
+std::string RawConnection::name() const {
+  sockaddr_in here{};
+  socklen_t size = sizeof(here);
+  EXPECT_EQ(getsockname(socket_, reinterpret_cast<sockaddr*>(&here), &size), 0);
+  return "ipv4:127.0.0.1:" + std::to_string(ntohs(here.sin_port));
+}
+
 bool RawConnection::Send(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -99,6 +107,16 @@ bool RawConnection::ResetCall(std::uint32_t stream) {
 }
 
 bool RawConnection::Ping() { return Send(Frame(kPing, 0, 0, "12345678")); }
+
+bool RawConnection::Settle() {
+  Ping();
+  for (;;) {
+    const std::string head = Read(kFrameHeadBytes);
+    if (head.size() < kFrameHeadBytes) return false;
+    Read(FromBigEndian(head.substr(0, 3)));
+    if (head[3] == kPing && head[4] == kAcknowledged) return true;
+  }
+}
 
 std::string RawConnection::Read(std::size_t size) {
   std::string bytes(size, '\0');

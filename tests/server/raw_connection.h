@@ -19,6 +19,9 @@ class RawConnection {
   RawConnection(const RawConnection&) = delete;
   RawConnection& operator=(const RawConnection&) = delete;
 
+  // As the server names it: "ipv4:127.0.0.1:PORT".
+  std::string name() const;
+
   // Sends these bytes; false when the server has closed the connection.
   bool Send(std::string_view bytes);
 
@@ -35,6 +38,9 @@ class RawConnection {
   bool ResetCall(std::uint32_t stream);
 
   bool Ping();
+
+  // Pings and waits for the answer: then the server has read what was sent.
+  bool Settle();
 
   // What the server states first: its settings, by their numbers.
   std::map<int, std::uint32_t> ReadSettings();
