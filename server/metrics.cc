@@ -140,6 +140,8 @@ Metrics::Metrics(const Facts& facts) : families_(std::make_unique<Families>()) {
   }
   all.rejections =
       &all.Counters("convserve_rejections_total", "Calls and connections that were turned away.");
+  // There from the start, so that the first one is an increase: it is what an alert waits for.
+  all.rejections->Add({{"reason", "RESET_FLOOD"}});
   all.Constant("convserve_threads", "Threads that compute.", static_cast<double>(facts.threads));
   all.Constant("convserve_memory_limit_bytes", "Memory that accepted calls may hold together.",
                static_cast<double>(facts.memory_limit_bytes));
