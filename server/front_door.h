@@ -32,8 +32,8 @@ class FrontDoor {
     std::int64_t max_connections = 1;
     // Takes ownership of a connected, non-blocking socket.
     std::function<void(int fd)> accepted;
-    // Asked ten times a second, and more often while there are too many: then new connections are
-    // closed too.
+    // Asked up to ten times a second, and more often while there are too many: then new connections
+    // are closed too.
     std::function<ResetFloods::Found()> floods;
     // A connection of `peer` was closed: TOO_MANY_CONNECTIONS or RESET_FLOOD.
     std::function<void(std::string_view reason, std::string_view peer)> refused;
