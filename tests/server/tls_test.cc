@@ -21,12 +21,12 @@ using ::testing::HasSubstr;
 
 // One authority for all tests: keys take time.
 const Authority& Trusted() {
-  static const Authority& authority = *new Authority;
+  static const Authority authority;
   return authority;
 }
 
 const Authority& Stranger() {
-  static const Authority& authority = *new Authority;
+  static const Authority authority;
   return authority;
 }
 
