@@ -76,12 +76,15 @@ for method in Conv ConvTranspose Describe Explain; do
   expect "$method" "$(metric "$name" "convserve_calls_finished_total{code=\"OK\",method=\"$method\"}")" 1
 done
 
-echo 'half of the memory of the container is for requests'
+echo 'half of the memory of the container is for requests, its share of the processors computes'
 expect 'under the limit of the engine' "$(metric "$name" convserve_memory_limit_bytes)" $((128 << 20))
+expect 'threads under --cpus 1' "$(metric "$name" convserve_threads)" 1
 # This machine has one version of control groups; the files of a container under either one.
-mkdir -p "$scratch/v1/memory" "$scratch/v2"
+mkdir -p "$scratch/v1/memory" "$scratch/v1/cpu" "$scratch/v2"
 echo $((512 << 20)) >"$scratch/v1/memory/memory.limit_in_bytes"
 echo $((768 << 20)) >"$scratch/v2/memory.max"
+echo 100000 | tee "$scratch/v1/cpu/cpu.cfs_quota_us" >"$scratch/v1/cpu/cpu.cfs_period_us"
+echo 90000 100000 >"$scratch/v2/cpu.max"
 chmod -R a+rX "$scratch"
 for version in v1 v2; do
   serve "$name-$version" --volume "$scratch/$version:/sys/fs/cgroup:ro"
@@ -92,6 +95,9 @@ for version in v1 v2; do
 done
 expect 'version 1' "$(metric "$name-v1" convserve_memory_limit_bytes)" $((256 << 20))
 expect 'version 2' "$(metric "$name-v2" convserve_memory_limit_bytes)" $((384 << 20))
+for version in v1 v2; do
+  expect "threads of $version" "$(metric "$name-$version" convserve_threads)" 1
+done
 
 echo 'under TLS convctl is the probe: with the settings of docker/kubernetes/tls'
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=convserve \

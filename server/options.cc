@@ -231,8 +231,10 @@ std::variant<CommandLine, ExitCode> ParseCommandLine(int argc, const char* const
       ->type_name("ADDRESS")
       ->delimiter(',')
       ->allow_extra_args(false);
-  add_number("threads", server.threads, "Threads that compute; 0: one for each processor", kCount,
-             0, MostOf(server.threads));
+  add_number("threads", server.threads,
+             "Threads that compute; 0: one for each processor, of the container's share where that "
+             "is less",
+             kCount, 0, MostOf(server.threads));
   add_number(
       "max-message-bytes", server.max_message_bytes,
       "Longest message received or sent; 64KiB to just under 2GiB. 0: 256MiB, or a tenth of the "

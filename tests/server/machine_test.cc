@@ -1,4 +1,5 @@
-// The memory that a container leaves to this process, from files as the kernel lays them out.
+// The memory and the processors that a container leaves to this process, from files as the kernel
+// lays them out.
 #include "server/machine.h"
 
 #include <unistd.h>
@@ -19,7 +20,8 @@ constexpr char kNone[] = "9223372036854771712\n";  // version 1's way to say "ma
 struct Case {
   const char* name;
   std::map<std::string, std::string> files;
-  std::optional<std::int64_t> expected;
+  std::optional<std::int64_t> memory;
+  std::optional<std::int64_t> processors = {};
 };
 
 class ControlGroup : public ::testing::TestWithParam<Case> {
@@ -37,8 +39,9 @@ class ControlGroup : public ::testing::TestWithParam<Case> {
   fs::path root_;
 };
 
-TEST_P(ControlGroup, LimitsMemory) {
-  EXPECT_EQ(ControlGroupMemory(root_.string()), GetParam().expected);
+TEST_P(ControlGroup, LimitsMemoryAndProcessors) {
+  EXPECT_EQ(ControlGroupMemory(root_.string()), GetParam().memory);
+  EXPECT_EQ(ControlGroupProcessors(root_.string()), GetParam().processors);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -79,8 +82,49 @@ INSTANTIATE_TEST_SUITE_P(
               {"sys/fs/cgroup/memory/memory.limit_in_bytes", "3000\n"},
               {"sys/fs/cgroup/unified/u/memory.max", "2000\n"}},
              2000},
+        Case{"Version2WholeProcessors",
+             {{"proc/self/cgroup", "0::/\n"}, {"sys/fs/cgroup/cpu.max", "400000 100000\n"}},
+             {},
+             4},
+        Case{"Version2PartOfAProcessorIsRoundedUp",
+             {{"proc/self/cgroup", "0::/a\n"}, {"sys/fs/cgroup/a/cpu.max", "150000 100000\n"}},
+             {},
+             2},
+        Case{"Version2LessThanAProcessor", {{"sys/fs/cgroup/cpu.max", "1000 100000\n"}}, {}, 1},
+        Case{"Version2ProcessorsUnlimited",
+             {{"proc/self/cgroup", "0::/\n"}, {"sys/fs/cgroup/cpu.max", "max 100000\n"}},
+             {}},
+        Case{"Version2AGroupAboveHasFewerProcessors",
+             {{"proc/self/cgroup", "0::/a/b\n"},
+              {"sys/fs/cgroup/a/cpu.max", "100000 50000\n"},
+              {"sys/fs/cgroup/a/b/cpu.max", "300000 100000\n"}},
+             {},
+             2},
+        Case{"Version1Processors",
+             {{"proc/self/cgroup", "3:cpuset:/x\n2:cpu,cpuacct:/jobs/one\n"},
+              {"sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n"},
+              {"sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"},
+              {"sys/fs/cgroup/cpu/jobs/one/cpu.cfs_quota_us", "250000\n"},
+              {"sys/fs/cgroup/cpu/jobs/one/cpu.cfs_period_us", "100000\n"}},
+             {},
+             3},
+        Case{"Version1ContainerThatSeesItsProcessorsAsTheMount",
+             {{"proc/self/cgroup", "4:cpu:/docker/0123\n"},
+              {"sys/fs/cgroup/cpu/cpu.cfs_quota_us", "200000\n"},
+              {"sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"}},
+             {},
+             2},
+        Case{"MemoryAndProcessors",
+             {{"proc/self/cgroup", "0::/\n"},
+              {"sys/fs/cgroup/memory.max", "1000\n"},
+              {"sys/fs/cgroup/cpu.max", "300000 100000\n"}},
+             1000,
+             3},
         Case{"Nonsense",
-             {{"proc/self/cgroup", "\n:\nmemory\n0::\n"}, {"sys/fs/cgroup/memory.max", "-1\n"}},
+             {{"proc/self/cgroup", "\n:\nmemory\ncpu\n0::\n"},
+              {"sys/fs/cgroup/memory.max", "-1\n"},
+              {"sys/fs/cgroup/cpu.max", "100000 0\n"},
+              {"sys/fs/cgroup/cpu/cpu.cfs_quota_us", "100000\n"}},
              {}}),
     [](const auto& info) { return info.param.name; });
 
